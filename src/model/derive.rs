@@ -1,0 +1,44 @@
+//! Everything that follows from a sample and its past, worked out once.
+//!
+//! Charts, and later the diagnosis, read this and nothing else, so that two
+//! views of one moment cannot disagree.
+
+use super::defrag::{State, Trigger};
+use super::history::{History, Rates};
+use super::sample::Sample;
+use super::thresholds::Thresholds;
+use super::waste::{Reclaim, Waste};
+
+/// One moment of one instance with what follows from it.
+#[derive(Debug)]
+pub struct Derived<'a> {
+    /// The moment itself.
+    pub sample: &'a Sample,
+    /// What the operator counts as too small, too much, too high.
+    pub thresholds: &'a Thresholds,
+    /// What happened since the last one.
+    pub rates: Rates,
+    /// The bytes beyond used memory.
+    pub waste: Option<Waste>,
+    /// What the remedies would bring back.
+    pub reclaim: Reclaim,
+    /// What active defrag is doing; `None` when nobody answered.
+    pub defrag: Option<State>,
+    /// How near active defrag is to starting.
+    pub trigger: Option<Trigger>,
+}
+
+impl<'a> Derived<'a> {
+    /// Takes the sample into the history and works everything out.
+    pub fn new(sample: &'a Sample, thresholds: &'a Thresholds, history: &mut History) -> Self {
+        Self {
+            sample,
+            thresholds,
+            rates: history.push(sample),
+            waste: Waste::of(sample),
+            reclaim: Reclaim::of(sample),
+            defrag: State::of(sample),
+            trigger: Trigger::of(sample),
+        }
+    }
+}
