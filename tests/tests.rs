@@ -1,5 +1,8 @@
 //! All tests that need more than one file of the crate, in one binary: one link
 //! step, and the real servers are found in one place.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop at the line")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop at the line"
+)]
 
 mod captures;

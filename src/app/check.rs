@@ -1,0 +1,99 @@
+//! `redis-frag check-config`: the jobs as understood, without running them.
+//!
+//! Returns the text; printing it is main's. Secrets are masked.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::config::file::Severity;
+use crate::config::job::Job;
+use crate::config::load::{self, Loaded};
+use crate::netdata::agent::Agent;
+
+/// Where Netdata's own packages and Debian's keep the operator's files.
+const USER_DIR: &str = "/etc/netdata";
+
+/// Where both keep the stock files.
+const STOCK_DIR: &str = "/usr/lib/netdata/conf.d";
+
+/// What was found, as a text for a person, and whether it has no error.
+#[must_use]
+pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
+    let loaded = match file {
+        Some(path) => load::from_file(path),
+        None => load::from_dirs([
+            agent
+                .user_config_dir
+                .as_deref()
+                .unwrap_or(Path::new(USER_DIR)),
+            agent
+                .stock_config_dir
+                .as_deref()
+                .unwrap_or(Path::new(STOCK_DIR)),
+        ]),
+    };
+    let sound = loaded
+        .parsed
+        .problems
+        .iter()
+        .all(|p| p.severity == Severity::Warning);
+    (text(&loaded), sound)
+}
+
+fn text(loaded: &Loaded) -> String {
+    let mut out = String::new();
+    match &loaded.path {
+        Some(path) => {
+            let _ = writeln!(out, "file: {}", path.display());
+            for problem in &loaded.parsed.problems {
+                let _ = writeln!(out, "{}:{problem}", path.display());
+            }
+        }
+        None => out.push_str("file: none found, so the defaults hold\n"),
+    }
+    let discover = if loaded.parsed.discover { "yes" } else { "no" };
+    let _ = writeln!(out, "discovery of local instances: {discover}");
+    let _ = writeln!(out, "jobs: {}", loaded.parsed.jobs.len());
+    for job in &loaded.parsed.jobs {
+        describe(&mut out, job);
+    }
+    out
+}
+
+fn describe(out: &mut String, job: &Job) {
+    let _ = writeln!(out, "\n{}", job.name);
+    let password = if job.credentials.password.is_some() {
+        "***"
+    } else {
+        "none"
+    };
+    let retry = match job.autodetection_retry {
+        0 => "by back-off".to_owned(),
+        seconds => format!("every {seconds} s"),
+    };
+    let rows = [
+        ("address", job.address.to_string()),
+        (
+            "username",
+            job.credentials
+                .username
+                .clone()
+                .unwrap_or_else(|| "default".into()),
+        ),
+        ("password", password.to_owned()),
+        ("timeout", format!("{} s", job.timeout.as_secs_f64())),
+        ("update_every", format!("{} s", job.update_every)),
+        ("autodetection_retry", retry),
+        ("priority", job.priority.to_string()),
+        (
+            "min_used_memory",
+            format!("{} bytes", job.thresholds.min_used_memory),
+        ),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    for (name, value) in &job.labels {
+        let _ = writeln!(out, "  {:<20} {name}={value}", "label");
+    }
+}

@@ -1,0 +1,150 @@
+//! The plugin: every configured instance watched until the agent goes.
+//!
+//! Starts and ends the tasks and threads. Must not know what is asked or written.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::config::file::Severity;
+use crate::config::job::Job;
+use crate::config::load::{self, Loaded};
+use crate::netdata::agent::{Agent, Feature};
+use crate::netdata::link::{self, Writer};
+use crate::source::discover::{self, Claims};
+
+use super::watch::{Shared, Watch};
+
+/// How long the agent gets to take what is written when the plugin ends. All
+/// must be over within a second.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Pause before an instance whose watch broke down is watched anew.
+const AFTER_PANIC: Duration = Duration::from_secs(10);
+
+/// Threads for names to be resolved in; the only blocking work there is.
+const BLOCKING_THREADS: usize = 2;
+
+/// Why the plugin could not start.
+#[derive(Debug, Error)]
+#[error("cannot start: {0}; check the limits of processes and open files of this user")]
+pub struct StartError(#[from] io::Error);
+
+/// Runs until the agent, a signal or the end of stdin ends it.
+///
+/// # Errors
+/// What the system refused at the start. Nothing was written then.
+pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
+    let loaded = load::from_dirs(
+        [
+            agent.user_config_dir.as_deref(),
+            agent.stock_config_dir.as_deref(),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    tell(&loaded);
+    let jobs = jobs(loaded, interval.or(agent.update_every).unwrap_or(1));
+    let (end, ended) = mpsc::channel(8);
+    let broken = end.clone();
+    let writer = Writer::start(link::stdout(), move |error| {
+        log::info!("the agent reads no more ({error})");
+        let _ = broken.try_send(());
+    })?;
+    link::read(io::stdin(), move |_quit| end.try_send(()).is_ok())?;
+    let shared = Shared {
+        writer: writer.clone(),
+        claims: Claims::default(),
+        epoch: Instant::now(),
+        with_labels: agent.understands(Feature::Labels),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
+    let done = runtime.block_on(watch_all(jobs, shared, ended));
+    // A name that is being resolved must not hold up the end.
+    runtime.shutdown_background();
+    writer.drain(PATIENCE);
+    Ok(done?)
+}
+
+/// The jobs to run: those of the file, and those of this machine where it says so.
+fn jobs(loaded: Loaded, interval: u32) -> Vec<Arc<Job>> {
+    let mut jobs = loaded.parsed.jobs;
+    if loaded.parsed.discover {
+        let taken: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
+        jobs.extend(
+            discover::local()
+                .into_iter()
+                .filter(|job| !taken.contains(&job.name)),
+        );
+    }
+    for job in &mut jobs {
+        job.update_every = job.update_every.max(interval);
+    }
+    jobs.into_iter().map(Arc::new).collect()
+}
+
+/// Problems to the log, with their file.
+fn tell(loaded: &Loaded) {
+    let Some(path) = &loaded.path else {
+        log::info!("no configuration file: looking for instances on this machine");
+        return;
+    };
+    for problem in &loaded.parsed.problems {
+        match problem.severity {
+            Severity::Error => log::error!("{}:{problem}", path.display()),
+            Severity::Warning => log::warn!("{}:{problem}", path.display()),
+        }
+    }
+    let count = loaded.parsed.jobs.len();
+    let also = if loaded.parsed.discover {
+        ", and what listens on this machine"
+    } else {
+        ""
+    };
+    log::info!("{}: {count} jobs{also}", path.display());
+}
+
+async fn watch_all(
+    jobs: Vec<Arc<Job>>,
+    shared: Shared,
+    mut ended: mpsc::Receiver<()>,
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut watches = JoinSet::new();
+    for (number, job) in jobs.into_iter().enumerate() {
+        watches.spawn(keep_watching(job, number, shared.clone()));
+    }
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM: ending"),
+        _ = interrupt.recv() => log::info!("SIGINT: ending"),
+        _ = ended.recv() => log::info!("the agent is done with us: ending"),
+    }
+    Ok(())
+}
+
+/// Watches a job, anew when the watch itself breaks down: a defect met by one
+/// instance's replies must not cost the others.
+async fn keep_watching(job: Arc<Job>, number: usize, shared: Shared) {
+    loop {
+        let watch = Watch::new(Arc::clone(&job), number, shared.clone());
+        let mut task = JoinSet::new();
+        task.spawn(watch.run());
+        if task.join_next().await.is_some() {
+            log::error!(
+                "job {}: its watch broke down, which is a defect; starting it anew",
+                job.name
+            );
+        }
+        sleep(AFTER_PANIC).await;
+    }
+}

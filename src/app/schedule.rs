@@ -1,0 +1,125 @@
+//! When an instance is asked.
+//!
+//! Pure: times in, times out. Must not sleep or read a clock.
+
+use std::time::Duration;
+
+/// Instances that share one slot of the second. Waking up costs more than
+/// asking, so they wake up together.
+const PER_SLOT: usize = 50;
+
+/// Slots of a second. Those beyond fill the first ones again.
+const SLOTS: usize = 10;
+
+/// Longest pause between tries of an instance that went away: its values are
+/// back two seconds after it is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Pause between looks for an instance that nobody named.
+pub const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Where in the second the instance with this number is asked.
+#[must_use]
+pub fn slot(number: usize) -> Duration {
+    let slot = (number / PER_SLOT) % SLOTS;
+    Duration::from_secs(1) * u32::try_from(slot).unwrap_or(0) / u32::try_from(SLOTS).unwrap_or(1)
+}
+
+/// How long to wait until the next collection: to the next multiple of the
+/// interval on the wall clock, plus the slot. A clock that was stepped or a
+/// machine that slept costs one odd wait, never a burst.
+#[must_use]
+pub fn wait(wall: Duration, every: Duration, slot: Duration) -> Duration {
+    let every = every.as_nanos().max(1);
+    let shifted = wall.as_nanos() + every - slot.as_nanos() % every;
+    let left = every - shifted % every;
+    Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
+}
+
+/// How long one collection may take: the job's timeout, but where that would
+/// reach the next collection a little less, so that a silent instance is told
+/// down every second. A timeout longer than the interval is the operator's wish
+/// and skips collections.
+#[must_use]
+pub fn patience(timeout: Duration, every: Duration) -> Duration {
+    if timeout > every {
+        timeout
+    } else {
+        timeout.min(every * 9 / 10)
+    }
+}
+
+/// How long to leave an instance alone after so many failures in a row.
+#[must_use]
+pub fn pause(failures: u32, every: Duration) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        _ => LONGEST_PAUSE.saturating_sub(every / 2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_collection_falls_on_the_second_of_the_wall_clock() {
+        for (wall, every, slot, want) in [
+            (10_300, 1000, 0, 700),
+            (10_000, 1000, 0, 1000),
+            (10_999, 1000, 0, 1),
+            (12_000, 5000, 0, 3000),
+            (10_300, 1000, 400, 100),
+            (10_400, 1000, 400, 1000),
+            (10_500, 1000, 400, 900),
+            (0, 1000, 900, 900),
+        ] {
+            let ms = Duration::from_millis;
+            assert_eq!(
+                wait(ms(wall), ms(every), ms(slot)),
+                ms(want),
+                "{wall} {every} {slot}"
+            );
+        }
+    }
+
+    #[test]
+    fn instances_share_slots() {
+        assert_eq!(slot(0), Duration::ZERO);
+        assert_eq!(slot(49), Duration::ZERO);
+        assert_eq!(slot(50), Duration::from_millis(100));
+        assert_eq!(slot(499), Duration::from_millis(900));
+        assert_eq!(slot(500), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_silent_instance_does_not_reach_into_the_next_collection() {
+        assert_eq!(patience(SECOND, SECOND), Duration::from_millis(900));
+        assert_eq!(patience(SECOND / 2, SECOND), SECOND / 2);
+        assert_eq!(patience(SECOND, 5 * SECOND), SECOND);
+        assert_eq!(
+            patience(3 * SECOND, SECOND),
+            3 * SECOND,
+            "as the operator wishes"
+        );
+    }
+
+    #[test]
+    fn tries_grow_rarer_but_never_rarer_than_two_seconds() {
+        assert_eq!(
+            pause(1, SECOND),
+            Duration::ZERO,
+            "at once: most outages are a restart"
+        );
+        for failures in [2, 3, 100, u32::MAX] {
+            assert_eq!(pause(failures, SECOND), Duration::from_millis(1500));
+        }
+        assert_eq!(
+            pause(9, 10 * SECOND),
+            Duration::ZERO,
+            "the interval is pause enough"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! One instance, watched: asked when it is due, derived, written, its outages
+//! told once.
+//!
+//! Each runs as a task of its own; nothing in here can hold up another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::sleep;
+
+use crate::config::job::Job;
+use crate::model::derive::Derived;
+use crate::model::history::History;
+use crate::model::sample::Sample;
+use crate::netdata::link::Writer;
+use crate::netdata::stream::{Identity, Stream};
+use crate::source::discover::{Claims, Rank};
+use crate::source::poll::Poller;
+use crate::source::trouble::Trouble;
+
+use super::schedule;
+
+/// What all watched instances share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) writer: Writer,
+    pub(super) claims: Claims,
+    /// Zero of the clock that stamps samples.
+    pub(super) epoch: Instant,
+    /// Whether the agent takes labels.
+    pub(super) with_labels: bool,
+}
+
+/// One instance under watch.
+pub(super) struct Watch {
+    job: Arc<Job>,
+    shared: Shared,
+    every: Duration,
+    slot: Duration,
+    poller: Poller,
+    history: History,
+    stream: Stream,
+    outage: Outage,
+    dropped: u64,
+    rank: Rank,
+    shown: Shown,
+}
+
+/// Whether a job has charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// Nobody named it, and it is not found or is charted by another job.
+    No,
+    /// Found a moment ago: others that know a surer way may still claim it.
+    Soon,
+    /// Yes.
+    Yes,
+}
+
+impl Watch {
+    /// Prepares the watch of a job. `number` spreads instances over the second.
+    pub(super) fn new(job: Arc<Job>, number: usize, shared: Shared) -> Self {
+        let identity = Identity {
+            name: job.name.clone(),
+            address: job.address.to_string(),
+            labels: job.labels.clone(),
+            priority: job.priority,
+            update_every: job.update_every,
+        };
+        Self {
+            every: Duration::from_secs(u64::from(job.update_every)),
+            slot: schedule::slot(number),
+            poller: Poller::new(Arc::clone(&job), shared.epoch),
+            history: History::default(),
+            stream: Stream::new(identity, shared.with_labels),
+            outage: Outage::default(),
+            dropped: shared.writer.dropped(),
+            rank: if job.discovered {
+                Rank::discovered(number)
+            } else {
+                Rank::CONFIGURED
+            },
+            shown: if job.discovered {
+                Shown::No
+            } else {
+                Shown::Yes
+            },
+            job,
+            shared,
+        }
+    }
+
+    /// Watches until the task is ended.
+    pub(super) async fn run(mut self) {
+        loop {
+            let wall = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            sleep(schedule::wait(wall, self.every, self.slot)).await;
+            self.round().await;
+            if self.shown == Shown::No {
+                sleep(schedule::LOOK_EVERY.saturating_sub(self.every)).await;
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        let now = self.shared.epoch.elapsed();
+        if now < self.outage.next_try {
+            self.write(&Sample::unreachable(now));
+            return;
+        }
+        match self
+            .poller
+            .collect(schedule::patience(self.job.timeout, self.every))
+            .await
+        {
+            Ok(sample) => {
+                self.shown = self.shown_with(&sample);
+                if self.shown == Shown::Yes {
+                    self.outage.over(&self.job);
+                    self.write(&sample);
+                }
+            }
+            Err(trouble) => {
+                let now = self.shared.epoch.elapsed();
+                let shown = self.shown == Shown::Yes;
+                self.outage.told(&self.job, &trouble, shown);
+                self.outage.next_try = now + self.pause();
+                if shown {
+                    self.write(&Sample::unreachable(now));
+                }
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if self.shown != Shown::Yes {
+            Duration::ZERO
+        } else if !self.outage.reached && self.job.autodetection_retry > 0 {
+            Duration::from_secs(u64::from(self.job.autodetection_retry))
+        } else {
+            schedule::pause(self.outage.failures, self.every)
+        }
+    }
+
+    /// Whether this instance, which has answered, is charted by this job.
+    fn shown_with(&self, sample: &Sample) -> Shown {
+        let run_id = sample
+            .server
+            .as_ref()
+            .and_then(|server| server.run_id.as_deref());
+        let claims = &self.shared.claims;
+        let ours = run_id.is_none_or(|id| claims.claim(id, &self.job.name, self.rank));
+        match (ours, self.shown) {
+            (false, Shown::Yes) => {
+                log::info!(
+                    "job {}: the same server is watched by another job",
+                    self.job.name
+                );
+                Shown::No
+            }
+            (false, _) => Shown::No,
+            (true, Shown::No) => Shown::Soon,
+            (true, Shown::Soon | Shown::Yes) => Shown::Yes,
+        }
+    }
+
+    fn write(&mut self, sample: &Sample) {
+        let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
+        let dropped = self.shared.writer.dropped();
+        let output = self.stream.write(&derived, dropped == self.dropped);
+        self.dropped = dropped;
+        self.shared.writer.send(output);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.claims.release(&self.job.name);
+    }
+}
+
+/// An outage of one instance: told once when it begins, once when it ends.
+#[derive(Debug, Default)]
+struct Outage {
+    failures: u32,
+    next_try: Duration,
+    /// Whether the instance ever answered.
+    reached: bool,
+    said: Option<String>,
+}
+
+impl Outage {
+    fn told(&mut self, job: &Job, trouble: &Trouble, shown: bool) {
+        self.failures = self.failures.saturating_add(1);
+        let text = trouble.to_string();
+        if self.said.is_some() {
+            log::debug!("job {}: {text}", job.name);
+            return;
+        }
+        // That nothing listens at a usual address is no news; that something does
+        // and wants a password is.
+        if !shown && matches!(trouble, Trouble::Connect(_)) {
+            log::debug!("job {}: nothing at {}", job.name, job.address);
+            return;
+        }
+        log::warn!("job {} ({}): {text}", job.name, job.address);
+        self.said = Some(text);
+    }
+
+    fn over(&mut self, job: &Job) {
+        if !self.reached {
+            log::info!("job {}: watching {}", job.name, job.address);
+        } else if self.failures > 0 {
+            log::info!(
+                "job {}: answers again after {} failed collections",
+                job.name,
+                self.failures
+            );
+        }
+        *self = Self {
+            reached: true,
+            ..Self::default()
+        };
+    }
+}

@@ -1,0 +1,126 @@
+//! One instance to watch, as understood from a file, the command line or by
+//! default.
+//!
+//! Data only. Secrets are in here and never come out by `Debug`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::thresholds::Thresholds;
+
+use super::address::Address;
+
+/// Place of the first chart on the dashboard where the file says nothing: go.d's.
+pub const DEFAULT_PRIORITY: u32 = 70_000;
+
+/// Labels that every chart has; a job cannot set them.
+pub const OWN_LABELS: &[&str] = &["instance", "address", "server", "version", "allocator"];
+
+/// Makes a name fit for chart ids: letters, digits, `_` and `-`; everything else
+/// becomes `_`, as go.d does it with spaces and dots.
+#[must_use]
+pub fn clean_name(name: &str) -> String {
+    let keep = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    name.trim().chars().take(100).map(keep).collect()
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the one place that sends it to the server.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What a server is shown to be let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// ACL user; `None` is the default user.
+    pub username: Option<String>,
+    /// Password; without one nothing is sent.
+    pub password: Option<Secret>,
+}
+
+/// One instance to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Name, fit for chart ids.
+    pub name: String,
+    /// Where it listens.
+    pub address: Address,
+    /// How to be let in.
+    pub credentials: Credentials,
+    /// Longest wait for a connection, and for a reply.
+    pub timeout: Duration,
+    /// Seconds between collections.
+    pub update_every: u32,
+    /// Seconds between tries while the instance was never reached; 0 leaves it
+    /// to the back-off.
+    pub autodetection_retry: u32,
+    /// Place of its charts on the dashboard.
+    pub priority: u32,
+    /// Labels on its charts.
+    pub labels: BTreeMap<String, String>,
+    /// From where on a figure matters.
+    pub thresholds: Thresholds,
+    /// Whether nobody named it: it is looked for, and silent until found.
+    pub discovered: bool,
+}
+
+impl Job {
+    /// A job with every default.
+    #[must_use]
+    pub fn new(name: &str, address: Address) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            credentials: Credentials::default(),
+            timeout: Duration::from_secs(1),
+            update_every: 1,
+            autodetection_retry: 0,
+            priority: DEFAULT_PRIORITY,
+            labels: BTreeMap::new(),
+            thresholds: Thresholds::default(),
+            discovered: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_shows_no_password() {
+        let mut job = Job::new("a", Address::parse("h:1").unwrap().0);
+        job.credentials.password = Some(Secret::new("hunter2".into()));
+        let shown = format!("{job:?}");
+        assert!(
+            shown.contains("***") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}

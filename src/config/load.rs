@@ -1,0 +1,105 @@
+//! Finds the configuration file and reads it.
+//!
+//! The operator's copy stands in for the stock one, as everywhere in Netdata.
+//! Must not interpret the text: that is `file.rs`.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::file::{self, Parsed, Problem, Severity};
+
+/// Name of the file in either folder.
+pub const FILE_NAME: &str = "redis-frag.conf";
+
+/// A configuration file is read up to this size; a larger one is none.
+const LARGEST: u64 = 4 << 20;
+
+/// What was configured, and where.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The file, if there was any.
+    pub path: Option<PathBuf>,
+    /// What it says; without a file, that nothing is configured.
+    pub parsed: Parsed,
+}
+
+/// Reads the first of the folders' files that exists.
+#[must_use]
+pub fn from_dirs<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Loaded {
+    for dir in dirs {
+        let path = dir.join(FILE_NAME);
+        match read(&path) {
+            Ok(text) => {
+                return Loaded {
+                    path: Some(path),
+                    parsed: file::parse(&text),
+                };
+            }
+            Err(Unread::Missing) => {}
+            Err(Unread::Failed(told)) => return failed(path, told),
+        }
+    }
+    Loaded {
+        path: None,
+        parsed: file::parse(""),
+    }
+}
+
+/// Reads this very file.
+#[must_use]
+pub fn from_file(path: &Path) -> Loaded {
+    let path = path.to_owned();
+    match read(&path) {
+        Ok(text) => Loaded {
+            path: Some(path),
+            parsed: file::parse(&text),
+        },
+        Err(Unread::Missing) => failed(path, "no such file".to_owned()),
+        Err(Unread::Failed(told)) => failed(path, told),
+    }
+}
+
+fn failed(path: PathBuf, text: String) -> Loaded {
+    let problem = Problem {
+        severity: Severity::Error,
+        line: 1,
+        column: 1,
+        text,
+    };
+    Loaded {
+        path: Some(path),
+        parsed: Parsed {
+            problems: vec![problem],
+            ..Parsed::default()
+        },
+    }
+}
+
+enum Unread {
+    Missing,
+    Failed(String),
+}
+
+fn read(path: &Path) -> Result<String, Unread> {
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Unread::Missing,
+        ErrorKind::PermissionDenied => {
+            Unread::Failed("not readable; let the user netdata read it".to_owned())
+        }
+        _ => Unread::Failed(format!("cannot be read: {error}")),
+    };
+    // Asked before opening: to open a pipe would wait for its other end.
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(Unread::Failed("not a file".to_owned()));
+    }
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(Unread::Failed("larger than 4 MiB".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|_| Unread::Failed("not UTF-8 text".to_owned()))
+}

@@ -1,0 +1,13 @@
+//! From configuration files to jobs.
+//!
+//! [`file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
+//! file. Must not know how an instance is asked, nor anything of the agent but
+//! where its folders are.
+
+pub mod address;
+pub mod file;
+pub mod job;
+pub mod load;
+mod raw;
+mod salvage;
+pub mod units;

@@ -1,0 +1,111 @@
+//! What the agent that spawned us understands, and what it told us.
+//!
+//! One table of keywords by version. Must not read the environment itself: it is
+//! given a way to look a name up.
+
+use std::path::PathBuf;
+
+use crate::model::server::Version;
+
+/// What is assumed where no version, or none that can be read, is told: the
+/// agent of Debian 12. A keyword too many makes an agent kill the plugin, one
+/// too few costs a convenience.
+const ASSUMED: Version = Version::new(1, 37, 0);
+
+/// Something that not every agent understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// `CLABEL` and `CLABEL_COMMIT` from external plugins.
+    Labels,
+}
+
+/// From which version on a feature is understood.
+const FEATURES: &[(Feature, Version)] = &[
+    // netdata/netdata#12834
+    (Feature::Labels, Version::new(1, 35, 0)),
+];
+
+/// The agent, as its environment variables describe it. Without any, a person
+/// runs the plugin by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// `NETDATA_VERSION`, or what is assumed.
+    pub version: Version,
+    /// `NETDATA_USER_CONFIG_DIR`: where the operator's files lie.
+    pub user_config_dir: Option<PathBuf>,
+    /// `NETDATA_STOCK_CONFIG_DIR`: where the files lie that came with the plugin.
+    pub stock_config_dir: Option<PathBuf>,
+    /// `NETDATA_UPDATE_EVERY`, seconds.
+    pub update_every: Option<u32>,
+    /// Least severity that reaches the log: `NETDATA_LOG_LEVEL` (2.x).
+    pub log_level: Option<String>,
+}
+
+impl Agent {
+    /// Reads the agent's variables through `lookup`. Empty ones are absent.
+    #[must_use]
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        Self {
+            version: text("NETDATA_VERSION")
+                .and_then(|v| Version::parse(&v))
+                .unwrap_or(ASSUMED),
+            user_config_dir: text("NETDATA_USER_CONFIG_DIR").map(PathBuf::from),
+            stock_config_dir: text("NETDATA_STOCK_CONFIG_DIR").map(PathBuf::from),
+            update_every: text("NETDATA_UPDATE_EVERY")
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .filter(|seconds| *seconds > 0),
+            log_level: text("NETDATA_LOG_LEVEL"),
+        }
+    }
+
+    /// Whether this agent understands a feature.
+    #[must_use]
+    pub fn understands(&self, feature: Feature) -> bool {
+        FEATURES
+            .iter()
+            .any(|(known, since)| *known == feature && self.version >= *since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(version: &str) -> Agent {
+        Agent::from_env(|name| (name == "NETDATA_VERSION").then(|| version.to_owned()))
+    }
+
+    #[test]
+    fn labels_are_for_agents_that_take_them_from_plugins() {
+        for (version, want) in [
+            ("v1.34.1", false),
+            ("v1.35.0", true),
+            ("v1.37.1", true),
+            ("v2.10.0-12-nightly", true),
+            ("", true),
+            ("custom build", true),
+        ] {
+            assert_eq!(
+                agent(version).understands(Feature::Labels),
+                want,
+                "{version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_interval_of_nothing_is_no_interval() {
+        for (text, want) in [
+            ("5", Some(5)),
+            ("0", None),
+            ("x", None),
+            ("-1", None),
+            (" ", None),
+        ] {
+            let agent =
+                Agent::from_env(|name| (name == "NETDATA_UPDATE_EVERY").then(|| text.into()));
+            assert_eq!(agent.update_every, want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! stdin and stdout: the only place that touches them while the plugin runs.
+//!
+//! A thread each, so that a full pipe never holds up polling and a pending read
+//! never delays the exit. What waits for a slow agent is bounded: the newest
+//! values win. Must not know what the lines mean.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::request::{self, Request};
+use super::stream::Output;
+
+/// Bytes of values that may wait for the agent: some two seconds of a thousand
+/// instances. Beyond it all waiting values go and only the newest are kept.
+pub const MOST_WAITING: usize = 4 << 20;
+
+/// Longest line taken from stdin; the rest of a longer one is passed over.
+const LONGEST_LINE: u64 = 64 << 10;
+
+enum Block {
+    Definitions(String),
+    Values(String),
+}
+
+#[derive(Default)]
+struct Queue {
+    blocks: VecDeque<Block>,
+    waiting: usize,
+    dropped: u64,
+    writing: bool,
+    broken: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Shared {
+    /// A thread that panicked while holding the queue left it whole: every change
+    /// is a single push or pop.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way to the agent. Clones share it.
+#[derive(Clone)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// Starts the writing thread. `broken` is called once when nobody reads any
+    /// more: the agent is gone.
+    pub fn start(
+        out: impl Write + Send + 'static,
+        broken: impl FnOnce(io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("stdout".into())
+            .spawn(move || {
+                if let Err(error) = write_all(&theirs, out) {
+                    theirs.lock().broken = true;
+                    theirs.changed.notify_all();
+                    broken(error);
+                }
+            })?;
+        Ok(Self { shared })
+    }
+
+    /// Puts lines into the queue. Never waits.
+    pub fn send(&self, output: Output) {
+        let mut queue = self.shared.lock();
+        if queue.broken {
+            return;
+        }
+        if !output.definitions.is_empty() {
+            queue
+                .blocks
+                .push_back(Block::Definitions(output.definitions));
+        }
+        if queue.waiting + output.values.len() > MOST_WAITING {
+            queue
+                .blocks
+                .retain(|block| matches!(block, Block::Definitions(_)));
+            queue.waiting = 0;
+            queue.dropped += 1;
+        }
+        if !output.values.is_empty() {
+            queue.waiting += output.values.len();
+            queue.blocks.push_back(Block::Values(output.values));
+        }
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// How often waiting values were thrown away. Who sees this number grow must
+    /// not continue from values sent before.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().dropped
+    }
+
+    /// Waits until the agent has taken everything, but no longer than `patience`.
+    pub fn drain(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut queue = self.shared.lock();
+        while !queue.broken && (queue.writing || !queue.blocks.is_empty()) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
+    let mut text = String::new();
+    loop {
+        let mut queue = shared.lock();
+        queue.writing = false;
+        while queue.blocks.is_empty() {
+            shared.changed.notify_all();
+            queue = shared
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        text.clear();
+        for block in queue.blocks.drain(..) {
+            let (Block::Definitions(lines) | Block::Values(lines)) = block;
+            text.push_str(&lines);
+        }
+        queue.waiting = 0;
+        queue.writing = true;
+        drop(queue);
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+    }
+}
+
+/// Starts the reading thread: every request, and at the end of input a
+/// [`Request::Quit`], goes to `take`, which says whether it wants more.
+pub fn read(
+    input: impl io::Read + Send + 'static,
+    mut take: impl FnMut(Request) -> bool + Send + 'static,
+) -> io::Result<()> {
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        let mut input = io::BufReader::new(input);
+        while let Some(line) = next_line(&mut input) {
+            if request::parse(&line).is_some_and(|request| !take(request)) {
+                return;
+            }
+        }
+        take(Request::Quit);
+    })?;
+    Ok(())
+}
+
+/// The next line, shortened to [`LONGEST_LINE`]; `None` at the end.
+fn next_line(input: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    io::Read::take(&mut *input, LONGEST_LINE)
+        .read_until(b'\n', &mut line)
+        .ok()?;
+    if line.is_empty() {
+        return None;
+    }
+    if !line.ends_with(b"\n") {
+        skip_line(input).ok()?;
+    }
+    Some(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Passes over the rest of a line without keeping it.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let length = buffer.len();
+        input.consume(end.map_or(length, |at| at + 1));
+        if end.is_some() || length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// The process' own stdout.
+#[must_use]
+pub fn stdout() -> impl Write + Send + 'static {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that owns stdout"
+    )]
+    io::stdout()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn values(text: &str) -> Output {
+        Output {
+            values: text.to_owned(),
+            ..Output::default()
+        }
+    }
+
+    /// A reader that reads nothing until it is let go.
+    struct Stuck {
+        gate: mpsc::Receiver<()>,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.gate.recv();
+            self.taken.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_definitions_stay_and_the_newest_values_win() {
+        let (open, gate) = mpsc::channel();
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let stuck = Stuck {
+            gate,
+            taken: Arc::clone(&taken),
+        };
+        let writer = Writer::start(stuck, |_| {}).unwrap();
+        writer.send(values("first\n"));
+        while !writer.shared.lock().writing {
+            thread::yield_now();
+        }
+        writer.send(Output {
+            definitions: "CHART\n".into(),
+            values: "old\n".into(),
+        });
+        let big = "x".repeat(MOST_WAITING / 4);
+        for _ in 0..40 {
+            writer.send(values(&big));
+            assert!(writer.shared.lock().waiting <= MOST_WAITING);
+        }
+        writer.send(values("newest\n"));
+        assert!(writer.dropped() >= 9, "{}", writer.dropped());
+        drop(open);
+        writer.drain(Duration::from_secs(5));
+        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+        assert!(
+            text.starts_with("first\nCHART\n") && text.ends_with("newest\n"),
+            "{:.40}",
+            text
+        );
+        assert!(!text.contains("old\n"));
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_reported_and_nothing_waits_for_it() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let writer = Writer::start(Closed, move |error| tell.send(error.kind()).unwrap()).unwrap();
+        writer.send(values("x\n"));
+        let kind = told.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(kind, io::ErrorKind::BrokenPipe);
+        let start = Instant::now();
+        writer.drain(Duration::from_secs(5));
+        assert!(
+            start.elapsed() < Duration::from_secs(4),
+            "drain gives up on a dead reader"
+        );
+    }
+
+    fn requests(input: Vec<u8>) -> Vec<Request> {
+        let (tell, told) = mpsc::channel();
+        read(Cursor::new(input), move |request| {
+            tell.send(request).is_ok()
+        })
+        .unwrap();
+        told.iter().collect()
+    }
+
+    #[test]
+    fn the_end_of_input_is_a_quit_whatever_came_before() {
+        assert_eq!(requests(Vec::new()), [Request::Quit]);
+        let mut flood = vec![b'A'; 300_000];
+        flood.extend_from_slice(b"QUIT\n\xff\xfe\nQUIT\n");
+        assert_eq!(
+            requests(flood),
+            [Request::Quit, Request::Quit],
+            "the one line QUIT, and the end"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! The language of a Netdata agent's external plugins.
+//!
+//! Pure but for [`link`], which owns stdin and stdout. Knows the model's charts;
+//! must not know configuration, servers or the schedule.
+
+pub mod agent;
+pub mod link;
+pub mod request;
+pub mod stream;
+pub mod wire;

@@ -1,0 +1,197 @@
+//! One instance, asked again and again over one kept-open connection.
+//!
+//! A collection is one round trip: INFO. Once a minute the instance's own defrag
+//! settings are read too, and doing without them is normal. Must not know when
+//! to ask, nor what becomes of a sample.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use crate::config::job::Job;
+use crate::model::defrag::DefragConfig;
+use crate::model::info::Info;
+use crate::model::sample::Sample;
+use crate::model::server::Server;
+
+use super::connect::Connection;
+use super::trouble::Trouble;
+
+/// The sections that hold the fields of `model::info`.
+const SECTIONS: &[&str] = &["server", "memory", "persistence", "stats", "cpu"];
+
+/// How often the instance's settings are read.
+const SETTINGS_EVERY: Duration = Duration::from_secs(60);
+
+/// How often they are asked for again after a refusal: permissions may change,
+/// and every try leaves a line in the server's ACL LOG.
+const REFUSED_EVERY: Duration = Duration::from_secs(3600);
+
+/// The conversation with one instance.
+pub struct Poller {
+    job: Arc<Job>,
+    epoch: Instant,
+    connection: Option<Connection>,
+    server: Option<Arc<Server>>,
+    /// This very server took several sections ill.
+    plain: bool,
+    settings: DefragConfig,
+    settings_due: Duration,
+    settings_refused: bool,
+}
+
+impl Poller {
+    /// Begins without a connection. Samples are stamped with the time since `epoch`.
+    #[must_use]
+    pub fn new(job: Arc<Job>, epoch: Instant) -> Self {
+        Self {
+            job,
+            epoch,
+            connection: None,
+            server: None,
+            plain: false,
+            settings: DefragConfig::default(),
+            settings_due: Duration::ZERO,
+            settings_refused: false,
+        }
+    }
+
+    /// Takes one sample within `patience`, connecting first where needed. After
+    /// a failure the connection is closed.
+    ///
+    /// # Errors
+    /// Why there is no sample.
+    pub async fn collect(&mut self, patience: Duration) -> Result<Sample, Trouble> {
+        let collected = match tokio::time::timeout(patience, self.sample()).await {
+            Ok(collected) => collected,
+            Err(_) => Err(Trouble::Silent),
+        };
+        if collected.is_err() {
+            self.connection = None;
+        }
+        collected
+    }
+
+    async fn sample(&mut self) -> Result<Sample, Trouble> {
+        if self.connection.is_none() {
+            let opened = Connection::open(&self.job.address, &self.job.credentials).await?;
+            self.connection = Some(opened);
+        }
+        let asked = Instant::now();
+        let reply = self.info().await?;
+        let answered = Instant::now();
+        let text = match &reply {
+            Value::BulkString(bytes) => bytes.as_slice(),
+            Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.as_bytes(),
+            _ => return Err(Trouble::NotInfo),
+        };
+        let info = Info::parse(text);
+        if info == Info::default() {
+            return Err(Trouble::NotInfo);
+        }
+        let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
+        sample.round_trip = Some(answered - asked);
+        self.meet(sample.server.as_ref());
+        if sample.at >= self.settings_due {
+            self.read_settings(sample.at).await;
+        }
+        sample.config = self.settings;
+        Ok(sample)
+    }
+
+    /// Another process may have other settings and other habits.
+    fn meet(&mut self, server: Option<&Arc<Server>>) {
+        if self.server.as_ref() != server {
+            self.server = server.cloned();
+            self.plain = false;
+            self.settings = DefragConfig::default();
+            self.settings_due = Duration::ZERO;
+            self.settings_refused = false;
+        }
+    }
+
+    async fn info(&mut self) -> Result<Value, Trouble> {
+        let sections = self
+            .server
+            .as_ref()
+            .is_some_and(|server| server.takes_sections());
+        let mut command = redis::cmd("INFO");
+        if sections && !self.plain {
+            for section in SECTIONS {
+                command.arg(section);
+            }
+            match self.ask(&command).await {
+                Err(Trouble::Refused(_)) => self.plain = true,
+                done => return done,
+            }
+            command = redis::cmd("INFO");
+        }
+        self.ask(&command).await
+    }
+
+    async fn ask(&mut self, command: &redis::Cmd) -> Result<Value, Trouble> {
+        match &mut self.connection {
+            Some(connection) => connection.ask(command).await,
+            None => Err(Trouble::Lost("closed".to_owned())),
+        }
+    }
+
+    async fn read_settings(&mut self, now: Duration) {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("*defrag*");
+        match self.ask(&command).await {
+            Ok(reply) => {
+                let texts = texts(&reply);
+                let pairs = texts.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+                self.settings = DefragConfig::from_pairs(pairs);
+                self.settings_due = now + SETTINGS_EVERY;
+                self.settings_refused = false;
+            }
+            Err(trouble) => {
+                self.settings = DefragConfig::default();
+                self.settings_due = now + REFUSED_EVERY;
+                if !trouble.is_answer() {
+                    self.connection = None;
+                }
+                if !self.settings_refused {
+                    self.settings_refused = true;
+                    log::info!(
+                        "job {}: CONFIG GET is not to be had, so the defaults of this version stand \
+                         in for the defrag thresholds; allow it: ACL SETUSER NAME +config|get",
+                        self.job.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The texts of a flat list (RESP2) or a map (RESP3), in order.
+fn texts(reply: &Value) -> Vec<&str> {
+    match reply {
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .flat_map(|(name, value)| [texts(name), texts(value)].concat())
+            .collect(),
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).into_iter().collect(),
+        Value::SimpleString(text) => vec![text.as_str()],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_as_a_list_or_a_map() {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let list = Value::Array(vec![bulk("activedefrag"), bulk("yes")]);
+        let map = Value::Map(vec![(bulk("activedefrag"), bulk("yes"))]);
+        assert_eq!(texts(&list), ["activedefrag", "yes"]);
+        assert_eq!(texts(&map), texts(&list));
+        assert_eq!(texts(&Value::Nil), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,108 @@
+//! Why an instance could not be asked, in words that tell what to change.
+//!
+//! Knows the server's error codes. What the server itself wrote is shown only
+//! cleaned and shortened: it may be anybody's text.
+
+use std::io;
+
+use redis::RedisError;
+use thiserror::Error;
+
+/// Longest piece of a server's own words that is repeated.
+const LONGEST: usize = 160;
+
+/// Why an instance could not be asked.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing listens there, or the way there is barred.
+    #[error("cannot connect: {0}; check address and that the server runs")]
+    Connect(String),
+    /// No answer in time.
+    #[error("no answer in time; the server is stuck or timeout is too short")]
+    Silent,
+    /// The connection ended.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// A password is needed and none is configured.
+    #[error("the server wants a password; set password (and username) for this job")]
+    NoPassword,
+    /// The password or user is wrong.
+    #[error("the server refuses username or password; correct them for this job")]
+    WrongPassword,
+    /// The user may not run INFO.
+    #[error("the user may not run INFO; allow it: ACL SETUSER NAME +info")]
+    NotAllowed,
+    /// The server answered with another error.
+    #[error("the server answers: {0}")]
+    Refused(String),
+    /// The reply was no INFO.
+    #[error("the reply is no INFO text; check that a Redis server listens at address")]
+    NotInfo,
+}
+
+impl Trouble {
+    /// Reads an error of the client library.
+    #[must_use]
+    pub fn from_redis(error: &RedisError) -> Self {
+        match error.code() {
+            Some("NOAUTH") => return Self::NoPassword,
+            Some("WRONGPASS") => return Self::WrongPassword,
+            Some("NOPERM") => return Self::NotAllowed,
+            _ => {}
+        }
+        let told = error
+            .detail()
+            .map_or_else(|| error.to_string(), str::to_owned);
+        // Redis 5 and older: `ERR invalid password`; without a password set:
+        // `ERR AUTH <password> called without any password configured`.
+        if told.contains("invalid password") || told.contains("called without any password") {
+            return Self::WrongPassword;
+        }
+        if error.kind() == redis::ErrorKind::AuthenticationFailed {
+            return Self::WrongPassword;
+        }
+        if error.is_timeout() {
+            return Self::Silent;
+        }
+        if error.is_io_error() || error.is_connection_dropped() {
+            return Self::Lost(clean(&told));
+        }
+        match error.code() {
+            Some(code) => Self::Refused(clean(&format!(
+                "{code} {}",
+                error.detail().unwrap_or_default()
+            ))),
+            None => Self::NotInfo,
+        }
+    }
+
+    /// Reads an error of connecting.
+    #[must_use]
+    pub fn from_connect(error: &io::Error) -> Self {
+        Self::Connect(clean(&error.to_string()))
+    }
+
+    /// Whether the server itself spoke: the connection is good, the question was
+    /// not.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::NotAllowed | Self::Refused(_) | Self::NoPassword)
+    }
+}
+
+/// Somebody else's words on one line, without escapes for a terminal.
+fn clean(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().take(LONGEST).map(visible).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_break_a_line() {
+        let told = clean(&format!("x\n\u{1b}[31m{}", "y".repeat(900)));
+        assert!(!told.contains(|c: char| c.is_control()) && told.chars().count() == LONGEST);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the tests, the demo and the benches stand on: real servers, a real
+//! Netdata agent, a plugin run by itself, and a strict reader of what it says.
+//!
+//! Nothing here knows the crate under test: it drives binaries and reads what
+//! they print, so it cannot repeat a mistake of the code it checks.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "shared by tests, the demo and benches; each uses a part"
+)]
+
+pub mod agent;
+pub mod checker;
+pub mod plugin;
+pub mod process;
+pub mod servers;
+
+pub use agent::{Agent, AgentBuilder};
+pub use checker::{ChartSeen, Checker, DimensionSeen};
+pub use plugin::{PluginBuilder, PluginRun};
+pub use servers::{Kind, Server, ServerBuilder};
+
+use std::time::{Duration, Instant};
+
+/// Polls until `f` holds; panics with `what` when it does not within `limit`.
+#[track_caller]
+pub fn eventually(limit: Duration, what: &str, f: impl FnMut() -> bool) {
+    assert!(becomes_true(limit, f), "not within {limit:?}: {what}");
+}
+
+/// Polls until `f` holds or `limit` is over, and says which.
+pub fn becomes_true(limit: Duration, mut f: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        if f() {
+            return true;
+        }
+        if start.elapsed() >= limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

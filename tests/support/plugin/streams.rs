@@ -1,0 +1,189 @@
+//! Reads a plugin's output and standard error in threads of their own, so
+//! that the plugin never waits for a test.
+
+use std::io::{ErrorKind, PipeReader, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::ChildStderr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::super::checker::Checker;
+
+/// Linux's value on all but a few old architectures (alpha, mips, sparc …).
+const O_NONBLOCK: i32 = 0o4000;
+const POLL: Duration = Duration::from_millis(3);
+/// A grandchild may hold the pipe open after the plugin's end.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    checker: Checker,
+    lines: Vec<(Duration, String)>,
+    close: bool,
+    ended: bool,
+}
+
+impl Shared {
+    /// A test that failed in its closure has poisoned nothing that matters.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What came over standard output.
+pub(super) struct Output(Arc<Shared>);
+
+impl Output {
+    pub(super) fn read(reader: PipeReader, checker: Checker, start: Instant) -> Output {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                checker,
+                lines: Vec::new(),
+                close: false,
+                ended: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let theirs = Arc::clone(&shared);
+        // A blocking read could not be called off to close the pipe. Opened
+        // anew, so that the flag is not the plugin's end's as well.
+        let mut file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(format!("/proc/self/fd/{}", reader.as_raw_fd()))
+            .unwrap_or_else(|e| panic!("cannot reopen a pipe: {e}"));
+        drop(reader);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            let mut pending = Vec::new();
+            loop {
+                match file.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        pending.extend_from_slice(&buffer[..n]);
+                        take_lines(&theirs, &mut pending, start.elapsed());
+                    }
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => panic!("cannot read the plugin's output: {e}"),
+                }
+                if theirs.lock().close {
+                    break;
+                }
+            }
+            drop(file);
+            let mut state = theirs.lock();
+            if !state.close {
+                if !pending.is_empty() {
+                    state.checker.feed_cut(&String::from_utf8_lossy(&pending));
+                }
+                state.checker.finish();
+            }
+            state.ended = true;
+            theirs.changed.notify_all();
+        });
+        Output(shared)
+    }
+
+    pub(super) fn wait_for(&self, limit: Duration, f: impl Fn(&Checker) -> bool) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut state = self.0.lock();
+        loop {
+            if f(&state.checker) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.ended {
+                return false;
+            }
+            state = match self.0.changed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    pub(super) fn with_checker<T>(&self, f: impl FnOnce(&Checker) -> T) -> T {
+        f(&self.0.lock().checker)
+    }
+
+    pub(super) fn lines(&self) -> Vec<(Duration, String)> {
+        self.0.lock().lines.clone()
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.0.lock().ended
+    }
+
+    pub(super) fn close(&self) {
+        self.0.lock().close = true;
+        self.wait_end();
+    }
+
+    pub(super) fn wait_end(&self) {
+        let deadline = Instant::now() + END_LIMIT;
+        while !self.ended() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+fn take_lines(shared: &Shared, pending: &mut Vec<u8>, time: Duration) {
+    let Some(last) = pending.iter().rposition(|b| *b == b'\n') else {
+        return;
+    };
+    let rest = pending.split_off(last + 1);
+    let whole = std::mem::replace(pending, rest);
+    let mut state = shared.lock();
+    for line in whole[..last].split(|b| *b == b'\n') {
+        let line = String::from_utf8_lossy(line).into_owned();
+        state.checker.feed(&line);
+        state.lines.push((time, line));
+    }
+    shared.changed.notify_all();
+}
+
+/// What came over standard error.
+pub(super) struct Stderr {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Stderr {
+    pub(super) fn read(mut stream: ChildStderr) -> Stderr {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                theirs
+                    .lock()
+                    .expect("a reader of standard error has panicked")
+                    .extend_from_slice(&buffer[..n]);
+            }
+        });
+        Stderr { text, reader }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let bytes = self
+            .text
+            .lock()
+            .expect("the reader of standard error has panicked");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub(super) fn wait_end(&self) {
+        let deadline = Instant::now() + END_LIMIT;
+        while !self.reader.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+    }
+}

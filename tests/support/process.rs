@@ -1,0 +1,148 @@
+//! Child processes that do not outlive the tests: started so that the kernel
+//! kills them when the test process dies, signalled, waited for and reaped.
+//!
+//! Knows nothing of what runs in them.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+/// How a child's life hangs on ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tie {
+    /// The kernel kills it when this process dies, however it dies.
+    DiesWithUs,
+    /// It may go on without us, out of reach of a Ctrl-C on our terminal.
+    Detached,
+}
+
+type Job = (Command, mpsc::Sender<io::Result<Child>>);
+
+/// Starts `program`; `prepare` sets its arguments and streams.
+///
+/// The kernel's "parent" is the thread that forks, not the process. So one
+/// thread that never ends does it: a server shared between tests would die
+/// with the first test's thread otherwise.
+pub fn spawn(program: &Path, tie: Tie, prepare: impl FnOnce(&mut Command)) -> io::Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in jobs {
+                let child = command.spawn();
+                // Closes our copy of the child's ends of its pipes.
+                drop(command);
+                // Nobody waits any more only if the asking thread panicked.
+                let _ = answer.send(child);
+            }
+        });
+        sender
+    });
+    let mut command = match tie {
+        Tie::DiesWithUs => tied(program),
+        Tie::Detached => {
+            let mut command = Command::new(program);
+            command.process_group(0);
+            command
+        }
+    };
+    prepare(&mut command);
+    let (answer, child) = mpsc::channel();
+    spawner
+        .send((command, answer))
+        .expect("the spawner thread has ended");
+    child.recv().expect("the spawner thread has ended")
+}
+
+/// `setpriv` sets the death signal and becomes the program: same pid.
+fn tied(program: &Path) -> Command {
+    static SETPRIV: OnceLock<bool> = OnceLock::new();
+    let usable = *SETPRIV.get_or_init(|| {
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "true"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    if !usable {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+/// Sends a signal by its name without `SIG`: `TERM`, `STOP`, …
+pub fn signal(pid: u32, name: &str) -> bool {
+    // The program and not the shell's own: some `sh` have no `kill -STOP`.
+    Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap_or_else(|e| panic!("cannot run `kill` (Debian: procps): {e}"))
+        .success()
+}
+
+/// Waits for the end of a child, at most `limit`; how it ended and after what
+/// time.
+pub fn wait_exit(child: &mut Child, limit: Duration) -> Option<(ExitStatus, Duration)> {
+    let start = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some((status, start.elapsed())),
+            Ok(None) if start.elapsed() >= limit => return None,
+            Ok(None) => std::thread::sleep(Duration::from_millis(2)),
+            Err(e) => panic!("cannot wait for process {}: {e}", child.id()),
+        }
+    }
+}
+
+/// SIGTERM, and SIGKILL when `patience` is over; reaps the child.
+pub fn stop(child: &mut Child, patience: Duration) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
+    signal(child.id(), "TERM");
+    if wait_exit(child, patience).is_none() {
+        kill(child);
+    }
+}
+
+/// SIGKILL; reaps the child.
+pub fn kill(child: &mut Child) {
+    // An error here means that it has ended already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A loopback port that was free a moment ago. Another process may take it
+/// before its user does: who uses it must try again with another.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap_or_else(|e| panic!("no free port on 127.0.0.1: {e}"))
+        .port()
+}
+
+/// A folder of our own with a short name, which others may enter: a Unix
+/// socket's path has room for 107 bytes, and agents may run as another user.
+pub fn short_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut base = std::env::temp_dir();
+    if base.as_os_str().len() > 40 {
+        base = "/tmp".into();
+    }
+    tempfile::Builder::new()
+        .prefix("rf-")
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir_in(&base)
+        .unwrap_or_else(|e| panic!("no temporary folder in {}: {e}", base.display()))
+}
