@@ -5,4 +5,10 @@
     reason = "a test that cannot go on should stop at the line"
 )]
 
+mod agent;
 mod captures;
+mod drift;
+mod support;
+
+#[path = "support/checker_tests.rs"]
+mod checker_tests;

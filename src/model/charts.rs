@@ -65,15 +65,17 @@ pub const CONTEXT_PREFIX: &str = "redis_frag";
 /// Ratios, percentages and rates are sent in thousandths.
 const MILLI: i64 = 1000;
 
-/// What every alert about memory is gated with.
+/// What every alert about memory is gated with. A comparison with a variable that
+/// was never sent is false, so of a server that does not tell of forks and loads
+/// it is said that there are none, or its alerts would never fire.
 const GATES: &[Variable] = &[
     variable("used_memory", |d| int(d.sample.fields.used_memory)),
     variable("rss", |d| int(d.sample.fields.used_memory_rss)),
     variable("min_used_memory", |d| {
         int(Some(d.thresholds.min_used_memory))
     }),
-    variable("forking", |d| flag(d.sample.forking())),
-    variable("loading", |d| flag(d.sample.loading())),
+    variable("forking", |d| during(d, d.sample.forking())),
+    variable("loading", |d| during(d, d.sample.loading())),
 ];
 
 /// Every chart, in the order of the dashboard.
@@ -352,6 +354,13 @@ fn int(size: Option<u64>) -> Option<i64> {
 
 fn flag(value: Option<bool>) -> Option<i64> {
     value.map(i64::from)
+}
+
+fn during(derived: &Derived<'_>, value: Option<bool>) -> Option<i64> {
+    derived
+        .sample
+        .answered()
+        .then_some(i64::from(value == Some(true)))
 }
 
 fn is(state: Option<State>, wanted: State) -> Option<i64> {

@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod checker;
+pub mod health;
 pub mod plugin;
 pub mod process;
 pub mod servers;
