@@ -28,9 +28,20 @@ pub struct AgentBuilder {
     update_every: u32,
     hostname: String,
     tie: Tie,
+    install: Option<Install>,
 }
 
+/// Puts files into the agent's folder before it starts.
+type Install = Box<dyn Fn(&Path)>;
+
 impl AgentBuilder {
+    /// Runs an installer before the agent starts, with the agent's folder: its
+    /// subfolders `plugins`, `stock` and `etc` are there.
+    pub fn installed_by(mut self, install: impl Fn(&Path) + 'static) -> Self {
+        self.install = Some(Box::new(install));
+        self
+    }
+
     /// Copies this program into the agent's plugins as `redis-frag.plugin`.
     pub fn plugin(self, binary: &Path) -> Self {
         self.plugin_as(binary, "redis-frag.plugin")
@@ -105,6 +116,9 @@ impl AgentBuilder {
             let dir = process::short_dir();
             let port = process::free_port();
             self.lay_out(dir.path(), port);
+            if let Some(install) = &self.install {
+                install(dir.path());
+            }
             let child = self.launch(&netdata, dir.path());
             let mut agent = Agent {
                 child,
@@ -169,6 +183,7 @@ impl Agent {
             update_every: 1,
             hostname: "test-agent".to_string(),
             tie: Tie::DiesWithUs,
+            install: None,
         }
     }
 

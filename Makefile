@@ -1,0 +1,43 @@
+# redis-frag. `make demo` and `make test` do all of their own set-up.
+
+CARGO ?= cargo
+DEMO_ARGS ?=
+
+.PHONY: help setup build demo test lint bench install uninstall
+
+help:
+	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
+	@echo "make test       run all tests against real servers and a real agent"
+	@echo "make lint       rustfmt and clippy"
+	@echo "make bench      benchmarks"
+	@echo "make setup      install what demo and tests need (they do it themselves)"
+	@echo "make install    put the plugin where this machine's Netdata agent looks (as root)"
+	@echo "make uninstall  take it away again (as root)"
+	@echo "DEMO_ARGS=--keep make demo leaves agent and Redis running for a look"
+
+setup:
+	@bash tests/setup.sh
+
+build:
+	$(CARGO) build --release --locked
+
+demo: setup build
+	$(CARGO) run --release --locked --quiet --example demo -- $(DEMO_ARGS)
+
+test: setup
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+bench:
+	$(CARGO) bench --locked
+
+# As root there may be no cargo: what was built before is installed then.
+install:
+	@if command -v $(CARGO) >/dev/null; then $(CARGO) build --release --locked; fi
+	@bash packaging/install.sh install
+
+uninstall:
+	@bash packaging/install.sh uninstall
