@@ -9,7 +9,6 @@ mod agent;
 mod captures;
 mod config;
 mod drift;
-mod plugin;
 mod support;
 
 #[path = "support/checker_tests.rs"]

@@ -33,6 +33,9 @@ impl Address {
     /// given, which may hold a password.
     pub fn parse(text: &str) -> Result<(Self, Credentials), String> {
         let text = text.trim();
+        if text.is_empty() {
+            return Err("empty; write redis://host:port or unix:///path".into());
+        }
         if text.starts_with('/') {
             return Ok((Self::Unix(PathBuf::from(text)), Credentials::default()));
         }
@@ -55,6 +58,16 @@ impl Address {
     }
 
     fn tcp(given: &str) -> Result<(Self, Credentials), String> {
+        // A / or # of a password would end the host, and its rest be shown as one.
+        let (_, rest) = given.split_once("://").unwrap_or_default();
+        if rest
+            .find(['/', '?', '#'])
+            .is_some_and(|end| rest[end..].contains('@'))
+        {
+            let told = "an @ behind the host; write the password below as password:, or its \
+                        special characters as % and two hex digits";
+            return Err(told.to_owned());
+        }
         let url = url::Url::parse(given)
             .map_err(|error| format!("not an address ({error}); write redis://host:port"))?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -189,7 +202,10 @@ mod tests {
         for (text, says) in [
             ("rediss://:hunter2@h:1", "TLS"),
             ("http://hunter2@h", "redis://host:port"),
+            (" ", "redis://host:port"),
             ("redis://:hunter2@h:port", "redis://host:port"),
+            ("redis://:12/hunter2@h:1", "password:"),
+            ("redis://me:hunter2#x@h:1", "password:"),
             ("redis://:hunter2@h:70000", "redis://host:port"),
             ("redis://:hunter2%4@h", "%25"),
             ("unix://hunter2", "unix:///"),

@@ -3,10 +3,8 @@
 //! Pure. A mistake costs its job and is told with line and column; what is told
 //! never repeats a value, which may be a secret. Must not read files.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use serde_saphyr::{Location, Spanned};
 
@@ -14,61 +12,16 @@ use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
 use super::job::{self, Job, Secret};
-use super::raw::{RawDiscovery, RawFile, RawJob, RawThresholds, Text};
-use super::{salvage, units};
+use super::problem::in_order;
+use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
+use super::values::{credential, interval, timeout, whole, yes_or_no};
+use super::{known, salvage, units, yaml};
 
-/// Keys that Netdata's collectors know and this version does not act on.
-const NOT_YET: &[&str] = &[
-    "tls_ca",
-    "tls_cert",
-    "tls_key",
-    "tls_skip_verify",
-    "tls_server_name",
-    "vnode",
-    "malloc_stats_every",
-    "cluster",
-    "sentinel",
-    "import_go_d",
-];
+pub use super::problem::{Problem, Severity};
 
-/// Longest wait for a server: an hour is a mistake, and so is nothing.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
-
-/// Whether a problem costs its job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// What it stands at is not used.
-    Error,
-    /// It is used all the same.
-    Warning,
-}
-
-/// Something wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether it costs its job.
-    pub severity: Severity,
-    /// Line, from 1.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// What is wrong and what to write instead.
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(
-            f,
-            "{}:{}: {severity}: {}",
-            self.line, self.column, self.text
-        )
-    }
-}
+/// Begins a key at the margin that holds a shared part for anchors, as in
+/// compose files.
+const SHARED: &str = "x-";
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -84,50 +37,21 @@ pub struct Parsed {
 /// Reads a file's text.
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
+    // What some editors put in front of a text is no part of it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // To YAML a carriage return alone ends a line; so it must to everybody here.
+    let text = &text.replace("\r\n", "\n").replace('\r', "\n");
     let mut reader = Reader::default();
-    match read(text) {
-        Ok(raw) => reader.file(raw),
-        Err(problem) => {
-            reader.problem(problem);
-            // The mistake costs the whole text, so each job is read as if it
-            // stood alone.
-            for alone in salvage::jobs(text) {
-                match read(&alone) {
-                    Ok(raw) => reader.file(raw),
-                    Err(problem) => reader.problem(problem),
-                }
-            }
+    match yaml::read(text) {
+        Ok(raw) => reader.file(raw.unwrap_or_default()),
+        Err(unread) => {
+            let (raw, problems) = salvage::read(text, unread.problem);
+            reader.broken = true;
+            reader.parsed.problems = problems;
+            reader.file(raw.unwrap_or_default());
         }
     }
     reader.done()
-}
-
-fn read(text: &str) -> Result<RawFile, Problem> {
-    // Snippets would print the lines around a mistake, passwords and all.
-    let options = serde_saphyr::options! { with_snippet: false };
-    let raw = serde_saphyr::from_str_with_options::<Option<RawFile>>(text, options);
-    raw.map(Option::unwrap_or_default).map_err(|error| {
-        let (line, column) = error
-            .location()
-            .map_or((1, 1), |at| (at.line(), at.column()));
-        let told = error.to_string();
-        let text = told.split(" at line ").next().unwrap_or(&told).to_owned();
-        Problem {
-            severity: Severity::Error,
-            line,
-            column,
-            text,
-        }
-    })
-}
-
-fn problem(severity: Severity, at: Location, text: impl Into<String>) -> Problem {
-    Problem {
-        severity,
-        line: at.line(),
-        column: at.column(),
-        text: text.into(),
-    }
 }
 
 /// What every job of a file inherits.
@@ -141,18 +65,29 @@ struct Defaults {
 #[derive(Default)]
 struct Reader {
     parsed: Parsed,
+    names: BTreeSet<String>,
     local: Option<bool>,
     jobs_listed: bool,
+    /// Whether there was an error: in the file, and while a job is read in it.
+    broken: bool,
 }
 
 impl Reader {
-    fn problem(&mut self, problem: Problem) {
-        if !self.parsed.problems.contains(&problem) {
-            self.parsed.problems.push(problem);
-        }
+    fn error(&mut self, at: Location, text: impl Into<String>) {
+        self.broken = true;
+        self.problem(Severity::Error, at, text);
     }
 
-    /// The value, or the problem told.
+    fn problem(&mut self, severity: Severity, at: Location, text: impl Into<String>) {
+        self.parsed.problems.push(Problem {
+            severity,
+            line: at.line().max(1),
+            column: at.column().max(1),
+            text: text.into(),
+        });
+    }
+
+    /// The value, or the problem told where the value stands.
     fn value<T>(
         &mut self,
         text: Option<&Text>,
@@ -162,25 +97,26 @@ impl Reader {
         match read(&text.value) {
             Ok(value) => Some(value),
             Err(told) => {
-                self.problem(problem(Severity::Error, text.referenced, told));
+                self.error(text.defined, told);
                 None
             }
         }
     }
 
-    fn unknown(&mut self, keys: &[Text], known: &[&str]) {
-        for key in keys {
-            let told = if NOT_YET.contains(&key.value.as_str()) {
-                format!("{} has no effect in this version", key.value)
-            } else {
-                format!("unknown key; known here: {}", known.join(", "))
-            };
-            self.problem(problem(Severity::Warning, key.referenced, told));
+    /// Tells the keys that nobody knows, and the ones that stand twice.
+    fn keys(&mut self, unknown: &[Text], twice: &[Text], known: &[&str], deeper: &[&str]) {
+        for key in unknown {
+            let told = known::unknown(&key.value, known, deeper);
+            self.problem(Severity::Warning, key.defined, told);
+        }
+        for key in twice {
+            self.error(key.defined, yaml::twice(&key.value));
         }
     }
 
-    fn file(&mut self, raw: RawFile) {
-        self.unknown(&raw.unknown, RawFile::KEYS);
+    fn file(&mut self, mut raw: RawFile) {
+        raw.unknown.retain(|key| !key.value.starts_with(SHARED));
+        self.keys(&raw.unknown, &raw.twice, RawFile::KEYS, RawJob::KEYS);
         let defaults = Defaults {
             update_every: self.value(raw.update_every.as_ref(), interval),
             autodetection_retry: self.value(raw.autodetection_retry.as_ref(), whole),
@@ -191,29 +127,33 @@ impl Reader {
         }
         for job in raw.jobs.unwrap_or_default() {
             self.jobs_listed = true;
-            self.job(job, defaults);
+            let before = std::mem::take(&mut self.broken);
+            if let Some(job) = self.job(job, defaults).filter(|_| !self.broken) {
+                self.names.insert(job.name.clone());
+                self.parsed.jobs.push(job);
+            }
+            self.broken |= before;
         }
     }
 
     fn discovery(&mut self, raw: &RawDiscovery) {
-        self.unknown(&raw.unknown, RawDiscovery::KEYS);
-        if let Some(local) = self.value(raw.local.as_ref(), yes_or_no) {
-            self.local = Some(local);
-        }
+        self.keys(&raw.unknown, &raw.twice, RawDiscovery::KEYS, &[]);
+        self.local = self.value(raw.local.as_ref(), yes_or_no);
     }
 
-    /// Takes a job, unless something in it is wrong.
-    fn job(&mut self, raw: Spanned<RawJob>, defaults: Defaults) {
+    /// Reads all of a job, so that all its problems are told at once.
+    fn job(&mut self, raw: Spanned<RawJob>, defaults: Defaults) -> Option<Job> {
         let (at, raw) = (raw.referenced, raw.value);
-        let errors = self.errors();
-        self.unknown(&raw.unknown, RawJob::KEYS);
+        self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
         let address = self.value(raw.address.as_ref(), Address::parse);
         if raw.address.is_none() {
-            let told = "no address; write address: redis://host:port or unix:///path";
-            self.problem(problem(Severity::Error, at, told));
+            self.error(
+                at,
+                "no address; write address: redis://host:port or unix:///path",
+            );
         }
-        let thresholds = self.thresholds(raw.thresholds.unwrap_or_default());
+        let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
         let username = self.value(raw.username.as_ref(), credential);
         let password = self.value(raw.password.as_ref(), credential);
         let timeout = self.value(raw.timeout.as_ref(), timeout);
@@ -221,13 +161,8 @@ impl Reader {
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
         let priority = self.value(raw.priority.as_ref(), whole);
         let labels = self.labels(raw.labels.unwrap_or_default());
-        let (Some(name), Some((address, credentials))) = (name, address) else {
-            return;
-        };
-        if self.errors() > errors {
-            return;
-        }
-        let mut job = Job::new(&name, address);
+        let (address, credentials) = address?;
+        let mut job = Job::new(&name?, address);
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
         job.credentials.password = password.map(Secret::new).or(job.credentials.password);
@@ -239,30 +174,27 @@ impl Reader {
         job.priority = priority.or(defaults.priority).unwrap_or(job.priority);
         job.labels = labels;
         job.thresholds = thresholds;
-        self.parsed.jobs.push(job);
+        Some(job)
     }
 
     fn name(&mut self, name: Option<&Text>, job: Location) -> Option<String> {
         let Some(text) = name.filter(|name| !name.value.trim().is_empty()) else {
             let at = name.map_or(job, |name| name.referenced);
-            self.problem(problem(
-                Severity::Error,
-                at,
-                "no name; write name: and what to call it",
-            ));
+            self.error(at, "no name; write name: and what to call it");
             return None;
         };
         let name = job::clean_name(&text.value);
-        if self.parsed.jobs.iter().any(|job| job.name == name) {
-            let told = "another job has this name; give each its own";
-            self.problem(problem(Severity::Error, text.referenced, told));
+        if self.names.contains(&name) {
+            let told = "another job has this name, or one that differs only in what chart ids \
+                        cannot hold; give each its own";
+            self.error(text.referenced, told);
             return None;
         }
         Some(name)
     }
 
-    fn thresholds(&mut self, raw: RawThresholds) -> Thresholds {
-        self.unknown(&raw.unknown, RawThresholds::KEYS);
+    fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {
+        self.keys(&raw.unknown, &raw.twice, RawThresholds::KEYS, &[]);
         let mut thresholds = Thresholds::default();
         if let Some(bytes) = self.value(raw.min_used_memory.as_ref(), units::size) {
             thresholds.min_used_memory = bytes;
@@ -270,73 +202,73 @@ impl Reader {
         thresholds
     }
 
-    fn labels(&mut self, raw: BTreeMap<String, Text>) -> BTreeMap<String, String> {
+    fn labels(&mut self, raw: RawLabels) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::new();
-        for (name, value) in raw {
-            if job::OWN_LABELS.contains(&name.as_str()) {
-                let told = format!("the label {name} is redis-frag's own; give yours another name");
-                self.problem(problem(Severity::Warning, value.referenced, told));
-            } else {
-                labels.insert(name, value.value);
+        for (name, value) in raw.0 {
+            if let Some(own) = job::OWN_LABELS.iter().find(|own| **own == name.value) {
+                let told = format!("the label {own} is redis-frag's own; give yours another name");
+                self.problem(Severity::Warning, name.defined, told);
+                continue;
+            }
+            match labels.entry(name.value) {
+                Entry::Vacant(free) => {
+                    value.map(|value| free.insert(value.value));
+                }
+                Entry::Occupied(taken) => self.error(name.defined, yaml::twice(taken.key())),
             }
         }
         labels
     }
 
-    fn errors(&self) -> usize {
-        self.parsed
-            .problems
-            .iter()
-            .filter(|p| p.severity == Severity::Error)
-            .count()
-    }
-
     fn done(mut self) -> Parsed {
-        self.parsed
-            .problems
-            .sort_by_key(|problem| (problem.line, problem.column));
-        let broken = self.errors() > 0;
-        self.parsed.discover = self.local.unwrap_or(!self.jobs_listed && !broken);
+        self.parsed.problems = in_order(self.parsed.problems);
+        self.parsed.discover = self.local.unwrap_or(!self.jobs_listed && !self.broken);
         self.parsed
     }
 }
 
-fn interval(text: &str) -> Result<u32, String> {
-    let seconds = text
-        .trim()
-        .parse()
-        .ok()
-        .filter(|seconds| (1..=86_400).contains(seconds));
-    seconds.ok_or_else(|| "not an interval; write seconds, 1 or more".to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn whole(text: &str) -> Result<u32, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| "not a whole number; write 0 or more".to_owned())
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    let time = units::duration(text)?;
-    if TIMEOUTS.contains(&time) {
-        return Ok(time);
+    /// The stock file with every example taken: those have a # that no space
+    /// follows.
+    fn stock_examples() -> String {
+        let stock = include_str!("../../conf.d/redis-frag.conf");
+        let take = |line: &str| match line.split_once('#') {
+            Some((indent, example)) if indent.trim().is_empty() && !example.starts_with(' ') => {
+                format!("{indent}{example}\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        stock.lines().map(take).collect()
     }
-    Err("a timeout is between 10ms and 60 seconds".to_owned())
-}
 
-fn credential(text: &str) -> Result<String, String> {
-    if text.starts_with("${") {
-        let told = "references such as ${env:NAME} are not supported by this version; \
-                    write the value itself";
-        return Err(told.to_owned());
+    #[test]
+    fn every_key_has_its_example_in_the_stock_file_and_every_example_is_right() {
+        let text = stock_examples();
+        let parsed = parse(&text);
+        assert_eq!(parsed.problems, [], "{text}");
+        assert!(parsed.jobs.len() > 3, "{text}");
+        for (keys, indent) in [
+            (RawFile::KEYS, ""),
+            (RawDiscovery::KEYS, "  "),
+            (RawJob::KEYS, "    "),
+            (RawThresholds::KEYS, "      "),
+        ] {
+            for key in keys {
+                let start = format!("{indent}{key}:");
+                let entry = format!("  - {key}:");
+                let has = |line: &str| line.starts_with(&start) || line.starts_with(&entry);
+                assert!(text.lines().any(has), "no example of {start:?} in\n{text}");
+            }
+        }
     }
-    Ok(text.to_owned())
-}
 
-fn yes_or_no(text: &str) -> Result<bool, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" => Ok(true),
-        "no" | "false" | "off" => Ok(false),
-        _ => Err("write yes or no".to_owned()),
+    #[test]
+    fn the_stock_file_as_shipped_leaves_all_to_discovery() {
+        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"));
+        assert_eq!(parsed.problems, []);
+        assert!(parsed.jobs.is_empty() && parsed.discover);
     }
 }

@@ -13,7 +13,10 @@ use super::file::{self, Parsed, Problem, Severity};
 pub const FILE_NAME: &str = "redis-frag.conf";
 
 /// A configuration file is read up to this size; a larger one is none.
-const LARGEST: u64 = 4 << 20;
+const LARGEST: u64 = 1 << 20;
+
+/// What is told of a file in an old encoding.
+const NOT_TEXT: &str = "not UTF-8 text; save the file as UTF-8";
 
 /// What was configured, and where.
 #[derive(Debug, Default)]
@@ -37,7 +40,8 @@ pub fn from_dirs<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Loaded {
                 };
             }
             Err(Unread::Missing) => {}
-            Err(Unread::Failed(told)) => return failed(path, told),
+            Err(Unread::Failed(told)) => return failed(path, (1, 1), told),
+            Err(Unread::NotText(at)) => return failed(path, at, NOT_TEXT.to_owned()),
         }
     }
     Loaded {
@@ -55,16 +59,17 @@ pub fn from_file(path: &Path) -> Loaded {
             path: Some(path),
             parsed: file::parse(&text),
         },
-        Err(Unread::Missing) => failed(path, "no such file".to_owned()),
-        Err(Unread::Failed(told)) => failed(path, told),
+        Err(Unread::Missing) => failed(path, (1, 1), "no such file".to_owned()),
+        Err(Unread::Failed(told)) => failed(path, (1, 1), told),
+        Err(Unread::NotText(at)) => failed(path, at, NOT_TEXT.to_owned()),
     }
 }
 
-fn failed(path: PathBuf, text: String) -> Loaded {
+fn failed(path: PathBuf, (line, column): (u64, u64), text: String) -> Loaded {
     let problem = Problem {
         severity: Severity::Error,
-        line: 1,
-        column: 1,
+        line,
+        column,
         text,
     };
     Loaded {
@@ -79,6 +84,8 @@ fn failed(path: PathBuf, text: String) -> Loaded {
 enum Unread {
     Missing,
     Failed(String),
+    /// From this line and column on.
+    NotText((u64, u64)),
 }
 
 fn read(path: &Path) -> Result<String, Unread> {
@@ -99,7 +106,19 @@ fn read(path: &Path) -> Result<String, Unread> {
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-        return Err(Unread::Failed("larger than 4 MiB".to_owned()));
+        return Err(Unread::Failed(
+            "larger than 1 MiB; is it a configuration file?".to_owned(),
+        ));
     }
-    String::from_utf8(bytes).map_err(|_| Unread::Failed("not UTF-8 text".to_owned()))
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = error.utf8_error().valid_up_to();
+        Unread::NotText(end(&String::from_utf8_lossy(&error.as_bytes()[..sound])))
+    })
+}
+
+/// Line and column behind a text.
+fn end(text: &str) -> (u64, u64) {
+    let line = text.matches('\n').count() + 1;
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    (line as u64, last.chars().count() as u64 + 1)
 }

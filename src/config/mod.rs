@@ -7,7 +7,11 @@
 pub mod address;
 pub mod file;
 pub mod job;
+mod known;
 pub mod load;
+mod problem;
 mod raw;
 mod salvage;
 pub mod units;
+mod values;
+mod yaml;

@@ -3,7 +3,6 @@
 //! Every scalar is a text with its place, so that a mistake can be named where it
 //! stands; keys nobody knows are kept to be told. Must not judge values.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -11,6 +10,20 @@ use serde_saphyr::Spanned;
 
 /// A scalar, and where it stands.
 pub(super) type Text = Spanned<String>;
+
+/// What is done with a key that stands twice: the first holds.
+trait Again: Sized {
+    fn again(&mut self, _other: Self) {}
+}
+
+impl Again for Text {}
+
+/// Two lists of jobs are as good as one, so a mistake costs no job.
+impl<T> Again for Vec<T> {
+    fn again(&mut self, mut other: Self) {
+        self.append(&mut other);
+    }
+}
 
 /// Declares one mapping of the file: its keys, and the ones that nobody knows.
 macro_rules! mapping {
@@ -20,7 +33,10 @@ macro_rules! mapping {
         pub(super) struct $name {
             $( pub(super) $key: Option<$ty>, )+
             pub(super) unknown: Vec<Text>,
+            pub(super) twice: Vec<Text>,
         }
+
+        impl Again for $name {}
 
         impl $name {
             /// The keys it knows.
@@ -42,7 +58,16 @@ macro_rules! mapping {
                         let mut taken = $name::default();
                         while let Some(key) = map.next_key::<Text>()? {
                             match key.value.as_str() {
-                                $( stringify!($key) => taken.$key = map.next_value()?, )+
+                                $( stringify!($key) => {
+                                    let value: Option<$ty> = map.next_value()?;
+                                    match (&mut taken.$key, value) {
+                                        (Some(first), Some(value)) => {
+                                            first.again(value);
+                                            taken.twice.push(key);
+                                        }
+                                        (first, value) => *first = first.take().or(value),
+                                    }
+                                } )+
                                 _ => {
                                     map.next_value::<IgnoredAny>()?;
                                     taken.unknown.push(key);
@@ -80,7 +105,7 @@ mapping! {
         update_every: Text,
         autodetection_retry: Text,
         priority: Text,
-        labels: BTreeMap<String, Text>,
+        labels: RawLabels,
         thresholds: RawThresholds,
     } expecting "a job: keys such as name: and address:"
 }
@@ -97,4 +122,33 @@ mapping! {
     RawDiscovery {
         local: Text,
     } expecting "the key local:"
+}
+
+/// `labels:` of a job: names and values as the operator likes.
+#[derive(Debug, Default)]
+pub(super) struct RawLabels(pub(super) Vec<(Text, Option<Text>)>);
+
+impl Again for RawLabels {}
+
+impl<'de> Deserialize<'de> for RawLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = RawLabels;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names and values such as role: cache")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<RawLabels, E> {
+                Ok(RawLabels::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawLabels, A::Error> {
+                let mut labels = Vec::new();
+                while let Some(name) = map.next_key()? {
+                    labels.push((name, map.next_value()?));
+                }
+                Ok(RawLabels(labels))
+            }
+        }
+        deserializer.deserialize_map(Take)
+    }
 }

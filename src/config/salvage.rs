@@ -2,64 +2,213 @@
 //!
 //! Works on lines, since the text is not YAML any more. Must not judge content.
 
-/// One text for each entry of `jobs:`, in which the lines of all other entries
-/// are empty. Lines keep their numbers.
-pub(super) fn jobs(text: &str) -> Vec<String> {
+use std::ops::Range;
+
+use serde_saphyr::Spanned;
+
+use super::problem::Problem;
+use super::raw::{RawFile, RawJob};
+use super::yaml;
+
+/// Text that is read again at most, in bytes: a file with ever more mistakes
+/// must not keep the plugin from starting.
+const MOST_WORK: usize = 8 << 20;
+
+/// Lines that belong together: a key at the margin, an entry of `jobs:`, or what
+/// follows the end of the document.
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    lines: Range<usize>,
+    /// Where the `jobs:` of an entry stands.
+    list: Option<usize>,
+}
+
+/// What a text says without its broken parts, and what is wrong with those.
+/// `whole` is why it could not be read as it is.
+pub(super) fn read(text: &str, whole: Problem) -> (Option<RawFile>, Vec<Problem>) {
     let lines: Vec<&str> = text.lines().collect();
-    let Some(list) = lines.iter().position(|line| line.starts_with("jobs:")) else {
-        return Vec::new();
+    let mut problems = Vec::new();
+    // A quote that is not closed seems to be a mistake of the parts after it, so
+    // each part is looked at alone first.
+    let mut parts = sound_parts(&lines, &mut problems);
+    for _ in 0..(MOST_WORK / text.len().max(1)).clamp(4, 1000) {
+        match yaml::read::<RawFile>(&joined(&lines, &parts)) {
+            Ok(raw) => {
+                if problems.is_empty() {
+                    problems.push(whole);
+                }
+                return (raw, problems);
+            }
+            Err(unread) => {
+                let line = usize::try_from(unread.problem.line).unwrap_or(usize::MAX) - 1;
+                problems.push(unread.problem);
+                match parts.iter().position(|part| part.lines.contains(&line)) {
+                    Some(broken) => drop_part(&mut parts, broken),
+                    None => return (None, problems),
+                }
+            }
+        }
+    }
+    problems.push(Problem {
+        text: "too many mistakes to make anything of this file".to_owned(),
+        ..whole
+    });
+    (None, problems)
+}
+
+fn sound_parts(lines: &[&str], problems: &mut Vec<Problem>) -> Vec<Part> {
+    let mut parts = split(lines);
+    let mut at = 0;
+    while at < parts.len() {
+        match mistake(lines, &parts[at]) {
+            Some(problem) => {
+                problems.push(problem);
+                drop_part(&mut parts, at);
+            }
+            None => at += 1,
+        }
+    }
+    parts
+}
+
+/// Takes a part away, and with a list its entries.
+fn drop_part(parts: &mut Vec<Part>, at: usize) {
+    let gone = parts.remove(at);
+    if gone.list.is_none() {
+        parts.retain(|part| part.list != Some(gone.lines.start));
+    }
+}
+
+/// What is wrong with a part even where it stands alone.
+fn mistake(lines: &[&str], part: &Part) -> Option<Problem> {
+    let mut text = lines[part.lines.clone()].join("\n");
+    text.push('\n');
+    let unread = match part.list {
+        Some(_) => yaml::read::<Vec<Spanned<RawJob>>>(&text).err(),
+        None => yaml::read::<RawFile>(&text).err(),
     };
-    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    // The list ends where a line begins at the margin that is no entry.
-    let ends = |line: &&str| is_content(line) && !line.starts_with([' ', '\t', '-']);
-    let end = lines[list + 1..]
-        .iter()
-        .position(ends)
-        .map_or(lines.len(), |at| list + 1 + at);
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-    let entry = |line: &str| line.trim_start().starts_with("- ") || line.trim() == "-";
-    let Some(depth) = lines[list + 1..end]
-        .iter()
-        .filter(|l| entry(l))
-        .map(|l| indent(l))
-        .min()
-    else {
-        return Vec::new();
+    // The anchor may be in another part.
+    let mut problem = unread.filter(|unread| !unread.anchor)?.problem;
+    problem.line += part.lines.start as u64;
+    Some(problem)
+}
+
+/// The text of these parts; every line keeps its number.
+fn joined(lines: &[&str], parts: &[Part]) -> String {
+    let mut text = String::new();
+    let mut parts = parts.iter().peekable();
+    for (at, line) in lines.iter().enumerate() {
+        let _ = parts.next_if(|part| part.lines.end <= at);
+        if parts.peek().is_some_and(|part| part.lines.contains(&at)) {
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn split(lines: &[&str]) -> Vec<Part> {
+    let mut starts: Vec<(usize, Option<usize>)> = Vec::new();
+    // The line of `jobs:` and how deep its entries are.
+    let mut list: Option<(usize, Option<usize>)> = None;
+    for (at, line) in lines.iter().enumerate() {
+        if !is_content(line) {
+            continue;
+        }
+        if ends_document(line) {
+            if starts.is_empty() {
+                continue;
+            }
+            starts.push((at, None));
+            break;
+        }
+        if !line.starts_with([' ', '\t', '-']) {
+            list = line.starts_with("jobs:").then_some((at, None));
+            starts.push((at, None));
+        } else if let Some((key, depth)) = &mut list
+            && is_entry(line)
+            && (indent(line) <= *depth.get_or_insert(indent(line)) || is_job(line))
+        {
+            starts.push((at, Some(*key)));
+        }
+    }
+    let ends = starts.iter().skip(1).map(|(at, _)| *at);
+    let ends = ends.chain([lines.len()]);
+    let part = |(&(at, list), end)| Part {
+        lines: at..end,
+        list,
     };
-    let starts: Vec<usize> = (list + 1..end)
-        .filter(|at| entry(lines[*at]) && indent(lines[*at]) == depth)
-        .collect();
-    let alone = |which: usize| {
-        let from = starts[which];
-        let to = starts.get(which + 1).copied().unwrap_or(end);
-        let keep = |at: usize| at <= list || at >= end || (from..to).contains(&at);
-        let kept = lines
-            .iter()
-            .enumerate()
-            .map(|(at, line)| if keep(at) { *line } else { "" });
-        kept.collect::<Vec<_>>().join("\n")
-    };
-    (0..starts.len()).map(alone).collect()
+    starts.iter().zip(ends).map(part).collect()
+}
+
+fn is_content(line: &str) -> bool {
+    let line = line.trim_start();
+    !line.is_empty() && !line.starts_with('#')
+}
+
+fn ends_document(line: &str) -> bool {
+    let word = line.trim_end();
+    line.starts_with("--- ") || word == "---" || word == "..."
+}
+
+fn is_entry(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with("- ") || line == "-"
+}
+
+/// An entry that begins a job at whatever depth: no key of a job has such a list.
+fn is_job(line: &str) -> bool {
+    let key = line.trim_start().trim_start_matches('-').trim_start();
+    key.starts_with("name:") || key.starts_with("address:")
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_entry_stands_alone_at_its_own_lines() {
-        let text = "update_every: 2\njobs:\n  - name: a\n    x: [\n  # note\n  - name: b\n    l:\n      - deep\nother: 1\n";
-        let parts = jobs(text);
-        assert_eq!(parts.len(), 2);
-        let wanted = "update_every: 2\njobs:\n\n\n\n  - name: b\n    l:\n      - deep\nother: 1";
-        assert_eq!(parts[1], wanted);
-        assert!(parts[0].contains("x: [") && !parts[0].contains("name: b"));
+    fn part(lines: Range<usize>, list: Option<usize>) -> Part {
+        Part { lines, list }
     }
 
     #[test]
-    fn a_text_without_jobs_has_no_parts() {
-        for text in ["", "a: [", "jobs:\n", "jobs:\n  nonsense\n"] {
-            assert_eq!(jobs(text), Vec::<String>::new(), "{text:?}");
+    fn a_text_falls_into_its_keys_and_jobs() {
+        let text = "# head\n---\npriority: 1\njobs:\n  # note\n  - name: a\n    x: [\n  - name: b\n    l:\n      - deep\n - odd\nother: 1\n...\nmore: 1\n";
+        let lines: Vec<&str> = text.lines().collect();
+        let parts = split(&lines);
+        let wanted = [
+            part(2..3, None),
+            part(3..5, None),
+            part(5..7, Some(3)),
+            part(7..10, Some(3)),
+            part(10..11, Some(3)),
+            part(11..12, None),
+            part(12..14, None),
+        ];
+        assert_eq!(parts, wanted);
+        let some = joined(&lines, &[wanted[1].clone(), wanted[3].clone()]);
+        let wanted = "\n\n\njobs:\n  # note\n\n\n  - name: b\n    l:\n      - deep\n\n\n\n\n";
+        assert_eq!(some, wanted);
+    }
+
+    #[test]
+    fn a_list_takes_its_entries_with_it() {
+        let lines = ["jobs:", "- a: 1", "- b: 1", "x: 1"];
+        let mut parts = split(&lines);
+        drop_part(&mut parts, 1);
+        assert_eq!(parts.len(), 3);
+        drop_part(&mut parts, 0);
+        assert_eq!(parts, [part(3..4, None)]);
+    }
+
+    #[test]
+    fn a_text_without_keys_has_no_parts() {
+        for text in ["", "# a: [", "  deep: 1", "---"] {
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(split(&lines), [], "{text:?}");
         }
     }
 }

@@ -1,0 +1,103 @@
+//! Keys that nobody knows, and the ones they were meant to be.
+//!
+//! Pure. Must not name what may be a secret in the wrong place.
+
+/// Keys that Netdata's collectors know and this version does not act on.
+const NOT_YET: &[&str] = &[
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "tls_skip_verify",
+    "tls_server_name",
+    "vnode",
+    "malloc_stats_every",
+    "cluster",
+    "sentinel",
+    "import_go_d",
+];
+
+/// Longest text that is taken for a key.
+const LONGEST: usize = 32;
+
+/// The key, if it is safe to name: a line like `password hunter2` in the wrong
+/// place is a key to YAML. No key of ours has a digit or a space.
+pub(super) fn named(key: &str) -> Option<&str> {
+    let fits = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '-';
+    (!key.is_empty() && key.len() <= LONGEST && key.chars().all(fits)).then_some(key)
+}
+
+/// What to tell of a key that is not among `known`; `deeper` are the keys of the
+/// mappings below.
+pub(super) fn unknown(key: &str, known: &[&str], deeper: &[&str]) -> String {
+    let Some(key) = named(key) else {
+        return format!("not a key; known here: {}", known.join(", "));
+    };
+    if NOT_YET.contains(&key) {
+        return format!("{key} has no effect in this version");
+    }
+    if let Some(meant) = closest(key, known) {
+        return format!("unknown key {key}; did you mean {meant}?");
+    }
+    if deeper.contains(&key) {
+        return format!("{key} is a key of a job; indent it as deep as the other keys of its job");
+    }
+    format!("unknown key {key}; known here: {}", known.join(", "))
+}
+
+/// The key within two slips of the pen.
+fn closest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    let slips = |of: &&str| distance(&key, of);
+    let nearest = known.iter().copied().min_by_key(slips)?;
+    // Two slips in a short word make another word.
+    let most = if nearest.len() < 5 { 1 } else { 2 };
+    (distance(&key, nearest) <= most).then_some(nearest)
+}
+
+/// Letters to add, take away or exchange between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let exchanged = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = exchanged.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised() {
+        let known = ["name", "address", "password", "update_every"];
+        for (key, want) in [
+            ("pasword", Some("password")),
+            ("Password", Some("password")),
+            ("addres", Some("address")),
+            ("adress", Some("address")),
+            ("update-every", Some("update_every")),
+            ("updateevery", Some("update_every")),
+            ("nam", Some("name")),
+            ("same", Some("name")),
+            ("port", None),
+            ("db", None),
+            ("url", None),
+        ] {
+            assert_eq!(closest(key, &known), want, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_named() {
+        for key in ["hunter2", "password hunter", "", "a:b", &"x".repeat(40)] {
+            let told = unknown(key, &["name"], &[]);
+            assert_eq!(told, "not a key; known here: name", "{key:?}");
+        }
+    }
+}

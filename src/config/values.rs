@@ -1,0 +1,56 @@
+//! What a scalar of the file may be, key by key.
+//!
+//! Pure. An error says what to write, and never repeats what was written.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::units;
+
+/// Longest wait for a server: an hour is a mistake, and so is nothing.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+
+/// Longest time between collections: a day.
+const INTERVALS: RangeInclusive<u32> = 1..=86_400;
+
+/// `update_every`.
+pub(super) fn interval(text: &str) -> Result<u32, String> {
+    let seconds = text.trim().parse().ok();
+    let seconds = seconds.filter(|seconds| INTERVALS.contains(seconds));
+    seconds.ok_or_else(|| "not an interval; write seconds, 1 to 86400".to_owned())
+}
+
+/// `autodetection_retry` and `priority`.
+pub(super) fn whole(text: &str) -> Result<u32, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("not a whole number; write 0 to {}", u32::MAX))
+}
+
+/// `timeout`.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    let time = units::duration(text)?;
+    if TIMEOUTS.contains(&time) {
+        return Ok(time);
+    }
+    Err("a timeout is between 10ms and 60 seconds".to_owned())
+}
+
+/// `username` and `password`.
+pub(super) fn credential(text: &str) -> Result<String, String> {
+    if text.starts_with("${") {
+        let told = "references such as ${env:NAME} are not supported by this version; \
+                    write the value itself";
+        return Err(told.to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A switch, in the words of YAML 1.1.
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" => Ok(true),
+        "no" | "false" | "off" => Ok(false),
+        _ => Err("write yes or no".to_owned()),
+    }
+}

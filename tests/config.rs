@@ -1,0 +1,359 @@
+//! The configuration file, from its text to the jobs: one file for each mistake,
+//! and the command that shows what was understood.
+//!
+//! A fixture says at its top what is to come of it: the jobs, then the problems.
+//! Where a fixture has a password, it is `hunter2`, which nothing may print.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use redis_frag::config::file::Parsed;
+use redis_frag::config::load;
+
+mod chance;
+
+const SECRET: &str = "hunter2";
+
+fn fixtures(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    let entries = fs::read_dir(folder.join(kind)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no fixtures: {kind}");
+    paths
+}
+
+/// The names of the jobs and the problems that a fixture announces.
+fn announced(path: &Path) -> (Vec<String>, Vec<String>) {
+    let bytes = fs::read(path).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut head = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map_while(|line| line.strip_prefix("# "));
+    let is_problem = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+    let jobs = head.next().unwrap_or("jobs:");
+    let jobs = jobs.strip_prefix("jobs:").expect("begins with # jobs:");
+    let jobs = jobs.split_whitespace().map(str::to_owned).collect();
+    (
+        jobs,
+        head.take_while(is_problem).map(str::to_owned).collect(),
+    )
+}
+
+fn names(parsed: &Parsed) -> Vec<&str> {
+    parsed.jobs.iter().map(|job| job.name.as_str()).collect()
+}
+
+#[test]
+fn a_mistake_is_told_with_its_place_and_costs_only_its_job() {
+    let mut wrong = Vec::new();
+    for path in fixtures("invalid") {
+        let (jobs, problems) = announced(&path);
+        let parsed = load::from_file(&path).parsed;
+        let told: Vec<String> = parsed.problems.iter().map(ToString::to_string).collect();
+        let as_announced = told.len() == problems.len()
+            && told.iter().zip(&problems).all(|(t, p)| t.starts_with(p));
+        if problems.is_empty() || !as_announced || names(&parsed) != jobs {
+            wrong.push(format!(
+                "{}: {:?} {told:#?}",
+                path.display(),
+                names(&parsed)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_right_file_has_no_problem() {
+    for path in fixtures("valid") {
+        let (jobs, problems) = announced(&path);
+        let parsed = load::from_file(&path).parsed;
+        assert_eq!(parsed.problems, [], "{}", path.display());
+        assert_eq!(problems, [] as [String; 0], "{}", path.display());
+        assert_eq!(names(&parsed), jobs, "{}", path.display());
+    }
+}
+
+#[test]
+fn words_that_yaml_knows_are_texts_in_a_password() {
+    let parsed = load::from_file(&fixture("valid/words_that_yaml_knows.conf")).parsed;
+    let passwords: Vec<_> = parsed.jobs.iter().map(password).collect();
+    let wanted = ["0123", "no", ".inf", "null", "1_000", "true"];
+    assert_eq!(passwords, wanted.map(Some));
+    let signs = load::from_file(&fixture("valid/passwords_with_signs.conf")).parsed;
+    let passwords: Vec<_> = signs.jobs.iter().map(password).collect();
+    let wanted = ["*&!%@`#{[:,?|>", "it's hunter2", SECRET];
+    assert_eq!(passwords, wanted.map(Some));
+    let nothing = load::from_file(&fixture("valid/nothing_said.conf")).parsed;
+    assert_eq!(nothing.jobs[0].credentials.username, None);
+    assert_eq!(password(&nothing.jobs[0]), None);
+}
+
+#[test]
+fn what_is_merged_holds_unless_the_job_says_otherwise() {
+    let fleet = load::from_file(&fixture("valid/fleet.conf")).parsed;
+    assert_eq!(password(&fleet.jobs[3]), Some(SECRET));
+    assert_eq!(fleet.jobs[3].labels["role"], "cache");
+    assert_eq!(fleet.jobs[4].labels["role"], "other");
+    let pattern = load::from_file(&fixture("valid/first_job_as_the_pattern.conf")).parsed;
+    assert_eq!(pattern.jobs[1].timeout, Duration::from_secs(3));
+}
+
+#[test]
+fn the_file_s_defaults_hold_unless_the_job_says_otherwise() {
+    let parsed = load::from_file(&fixture("valid/go_d.conf")).parsed;
+    let seen = parsed
+        .jobs
+        .iter()
+        .map(|job| (job.update_every, job.autodetection_retry, job.priority));
+    assert_eq!(seen.collect::<Vec<_>>(), [(1, 0, 1), (2, 60, 70_000)]);
+}
+
+#[test]
+fn this_machine_is_searched_where_no_job_was_meant() {
+    for (name, want) in [
+        ("valid/empty.conf", true),
+        ("valid/comments.conf", true),
+        ("valid/jobs_null.conf", true),
+        ("valid/no_jobs.conf", true),
+        ("valid/go_d.conf", false),
+        ("valid/discovery_with_jobs.conf", true),
+        ("valid/discovery_off.conf", false),
+        ("invalid/jobs_a_scalar.conf", false),
+        ("invalid/discovery_word.conf", false),
+        ("invalid/not_utf8.conf", false),
+    ] {
+        let parsed = load::from_file(&fixture(name)).parsed;
+        assert_eq!(parsed.discover, want, "{name}");
+    }
+}
+
+#[test]
+fn no_problem_and_no_report_has_a_secret_and_every_place_is_in_the_file() {
+    for path in fixtures("invalid").into_iter().chain(fixtures("valid")) {
+        let shown = format!("{:?}", load::from_file(&path));
+        assert!(!shown.contains(SECRET), "{shown}");
+        let (code, out, err) = check(&[path.to_str().unwrap()], &[]);
+        let errors = out.contains(": error: ");
+        assert_eq!(code, Some(i32::from(errors)), "{out}");
+        assert!(!out.contains(SECRET) && err.is_empty(), "{out}{err}");
+        let bytes = fs::read(&path).unwrap();
+        places_are_inside(
+            &String::from_utf8_lossy(&bytes),
+            &load::from_file(&path).parsed,
+        );
+    }
+}
+
+#[test]
+fn the_plugin_s_log_has_no_secret_and_its_stdout_only_protocol() {
+    for name in [
+        "invalid/unclosed_double_quote.conf",
+        "invalid/no_colon.conf",
+        "invalid/password_a_list.conf",
+        "invalid/address_port_word.conf",
+        "invalid/jobs_a_scalar.conf",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(fixture(name)).unwrap();
+        // Nothing is to answer: the job that survives must not find a server.
+        let text = text.replace("redis://10.0.0.1", "unix:///nowhere/redis.sock");
+        fs::write(folder.path().join(load::FILE_NAME), text).unwrap();
+        let mut plugin = redis_frag(&["1", "--debug"], &[("USER", folder.path())]);
+        plugin.stdin(Stdio::piped());
+        let mut child = plugin.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        child.stdin.take().unwrap().write_all(b"QUIT\n").unwrap();
+        let (_, out, err) = texts(child.wait_with_output().unwrap());
+        assert!(err.contains("redis-frag.conf:"), "{name}: {err}");
+        assert!(!err.contains(SECRET) && !out.contains(SECRET), "{err}");
+        let known = [
+            "CHART",
+            "CLABEL",
+            "DIMENSION",
+            "VARIABLE",
+            "BEGIN",
+            "SET",
+            "END",
+            "DISABLE",
+        ];
+        for line in out.lines().filter(|line| !line.is_empty()) {
+            let word = line.split([' ', '_']).next().unwrap();
+            assert!(known.contains(&word), "{name}: {line}");
+        }
+    }
+}
+
+// --- check-config ---------------------------------------------------------
+
+#[test]
+fn check_config_shows_the_jobs_and_masks_their_secrets() {
+    let path = fixture("valid/go_d.conf");
+    let (code, out, err) = check(&[path.to_str().unwrap()], &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let wanted = [
+        "discovery of local instances: no",
+        "jobs: 2",
+        "\ngood\n",
+        "  address              redis://127.0.0.1:6379",
+        "  username             netdata",
+        "  password             ***",
+        "  timeout              2 s",
+        "  update_every         1 s",
+        "  label                team=cache",
+        "\nsocket\n",
+        "  address              unix:///tmp/redis.sock",
+        "  password             none",
+        "  autodetection_retry  every 60 s",
+        "  min_used_memory      52428800 bytes",
+    ];
+    for line in wanted {
+        assert!(out.contains(line), "no {line:?} in\n{out}");
+    }
+}
+
+#[test]
+fn the_operator_s_file_stands_in_for_the_stock_one() {
+    let (user, stock) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dirs = [("USER", user.path()), ("STOCK", stock.path())];
+    let write = |folder: &Path, name: &str| {
+        let text = format!("jobs:\n  - name: {name}\n    address: h\n");
+        fs::write(folder.join(load::FILE_NAME), text).unwrap();
+    };
+    let (code, out, _) = check(&[], &dirs);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(
+        out.contains("none found") && out.contains("instances: yes"),
+        "{out}"
+    );
+    write(stock.path(), "from-stock");
+    let (_, out, _) = check(&[], &dirs);
+    assert!(out.contains("\nfrom-stock\n"), "{out}");
+    write(user.path(), "from-user");
+    let (_, out, _) = check(&[], &dirs);
+    assert!(
+        out.contains("\nfrom-user\n") && !out.contains("from-stock"),
+        "{out}"
+    );
+    // A broken one stands in all the same: what it was to forbid must not run.
+    fs::write(user.path().join(load::FILE_NAME), "jobs: x\n").unwrap();
+    let (code, out, _) = check(&[], &dirs);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        !out.contains("from-stock") && out.contains("instances: no"),
+        "{out}"
+    );
+}
+
+#[test]
+fn the_shipped_file_is_sound() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf.d/redis-frag.conf");
+    let (code, out, _) = check(&[path.to_str().unwrap()], &[]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("instances: yes\njobs: 0"), "{out}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.conf");
+    fs::write(&large, "# \n".repeat(400_000)).unwrap();
+    for (path, says) in [
+        (folder.path().join("none.conf"), "1:1: error: no such file"),
+        (folder.path().to_owned(), "1:1: error: not a file"),
+        (PathBuf::from("/dev/zero"), "1:1: error: not a file"),
+        (large, "1:1: error: larger than 1 MiB"),
+    ] {
+        let (code, out, err) = check(&[path.to_str().unwrap()], &[]);
+        assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+        assert!(out.contains(says), "{out}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_bad_arguments_to_stderr() {
+    for (arguments, says) in [
+        (&["--help"][..], "check-config"),
+        (&["check-config", "--help"], "secrets masked"),
+        (
+            &["--version"],
+            concat!("redis-frag ", env!("CARGO_PKG_VERSION")),
+        ),
+    ] {
+        let (code, out, err) = texts(redis_frag(arguments, &[]).output().unwrap());
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(out.contains(says), "{out}");
+    }
+    for arguments in [
+        &["0"][..],
+        &["-1"],
+        &["soon"],
+        &["86401"],
+        &["1", "2"],
+        &["--nonsense"],
+        &["check-confg"],
+        &["check-config", "a", "b"],
+        &["1", "check-config"],
+    ] {
+        let (code, out, err) = texts(redis_frag(arguments, &[]).output().unwrap());
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(!err.is_empty(), "{arguments:?}");
+    }
+}
+
+// --- Helpers --------------------------------------------------------------
+
+fn fixture(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    folder.join(name)
+}
+
+fn password(job: &redis_frag::config::job::Job) -> Option<&str> {
+    job.credentials.password.as_ref().map(|text| text.reveal())
+}
+
+#[track_caller]
+fn places_are_inside(text: &str, parsed: &Parsed) {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = text.split('\n').collect();
+    for problem in &parsed.problems {
+        let at = usize::try_from(problem.line).unwrap() - 1;
+        let width = lines.get(at).map(|line| line.chars().count() + 1);
+        let column = usize::try_from(problem.column).unwrap();
+        assert!(column > 0 && Some(column) <= width, "{problem} in {text:?}");
+    }
+}
+
+/// The binary, with these folders of the agent and nothing else of one.
+fn redis_frag(arguments: &[&str], dirs: &[(&str, &Path)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-frag"));
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (kind, path) in dirs {
+        command.env(format!("NETDATA_{kind}_CONFIG_DIR"), path);
+    }
+    command
+}
+
+fn check(arguments: &[&str], dirs: &[(&str, &Path)]) -> (Option<i32>, String, String) {
+    let mut command = redis_frag(&["check-config"], dirs);
+    texts(command.args(arguments).output().unwrap())
+}
+
+fn texts(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
