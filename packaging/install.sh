@@ -106,9 +106,10 @@ do_install() {
 
 do_uninstall() {
     local file found=no
+    ours_or_absent "$stock"
+    ours_or_absent "$health"
     for file in "$plugin" "$stock" "$health"; do
         [ -e "$file" ] || continue
-        [ "$file" = "$plugin" ] || ours_or_absent "$file"
         rm -f "$file"
         found=yes
         say "removed $file"

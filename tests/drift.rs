@@ -237,3 +237,44 @@ fn hurried_alerts_differ_in_their_spans_alone() {
         }
     }
 }
+
+/// Rows of a table whose first cell begins with this, cells trimmed.
+fn rows(text: &str, first: &str) -> Vec<Vec<String>> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    let tables = text.lines().filter(|line| line.starts_with('|')).map(cells);
+    tables.filter(|row| row[0].starts_with(first)).collect()
+}
+
+#[test]
+fn the_readme_lists_every_chart_and_its_dimensions() {
+    let listed: Vec<(String, String)> = rows(&project_file("README.md"), "redis_frag.")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[2].clone()))
+        .collect();
+    let charts: Vec<(String, String)> = CHARTS
+        .iter()
+        .map(|chart| {
+            let names: Vec<&str> = chart.dimensions.iter().map(|d| d.name).collect();
+            (format!("{CONTEXT_PREFIX}.{}", chart.id), names.join(", "))
+        })
+        .collect();
+    assert_eq!(listed, charts);
+}
+
+#[test]
+fn the_readme_lists_every_alert() {
+    let listed: Vec<(String, String)> = rows(&project_file("README.md"), "redis_frag_")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    let alerts: Vec<(String, String)> = templates(&project_file("health.d/redis_frag.conf"))
+        .into_iter()
+        .map(|template| (template["template"].clone(), template["on"].clone()))
+        .collect();
+    assert_eq!(listed, alerts);
+}

@@ -9,6 +9,8 @@ mod agent;
 mod captures;
 mod config;
 mod drift;
+mod install;
+mod layers;
 mod support;
 
 #[path = "support/checker_tests.rs"]

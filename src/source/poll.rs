@@ -24,6 +24,9 @@ const SECTIONS: &[&str] = &["server", "memory", "persistence", "stats", "cpu"];
 /// How often the instance's settings are read.
 const SETTINGS_EVERY: Duration = Duration::from_secs(60);
 
+/// How soon they are read again when what the server does contradicts them.
+const SETTINGS_AGAIN: Duration = Duration::from_secs(5);
+
 /// How often they are asked for again after a refusal: permissions may change,
 /// and every try leaves a line in the server's ACL LOG.
 const REFUSED_EVERY: Duration = Duration::from_secs(3600);
@@ -93,7 +96,7 @@ impl Poller {
         let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
         sample.round_trip = Some(answered - asked);
         self.meet(sample.server.as_ref());
-        if sample.at >= self.settings_due {
+        if sample.at >= self.settings_due || self.contradicts(&sample) {
             self.read_settings(sample.at).await;
         }
         sample.config = self.settings;
@@ -109,6 +112,18 @@ impl Poller {
             self.settings_due = Duration::ZERO;
             self.settings_refused = false;
         }
+    }
+
+    /// Defrag is at work and was off when the settings were read: they changed.
+    fn contradicts(&self, sample: &Sample) -> bool {
+        let running = sample
+            .fields
+            .active_defrag_running
+            .is_some_and(|effort| effort > 0);
+        let read = self.settings_due.saturating_sub(SETTINGS_EVERY);
+        running
+            && self.settings.enabled == Some(false)
+            && sample.at.saturating_sub(read) >= SETTINGS_AGAIN
     }
 
     async fn info(&mut self) -> Result<Value, Trouble> {

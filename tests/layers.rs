@@ -1,0 +1,172 @@
+//! Dependencies between the parts of the crate go one way, and the pure ones stay
+//! pure: `main → app → {config, source, netdata, model}`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which parts a part may use. Everything may use std.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("netdata", &["model"]),
+    ("config", &["model"]),
+    ("source", &["model", "config"]),
+    ("app", &["model", "netdata", "config", "source"]),
+];
+
+/// What a pure file does not touch: clocks, files, sockets, threads, logs.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "Instant",
+    "SystemTime",
+    "tokio",
+    "log::",
+    "redis::",
+];
+
+/// Files outside of `model` that are pure all the same.
+const PURE: &[&str] = &[
+    "netdata/agent.rs",
+    "netdata/request.rs",
+    "netdata/stream.rs",
+    "netdata/wire.rs",
+    "config/address.rs",
+    "config/file.rs",
+    "config/job.rs",
+    "config/known.rs",
+    "config/problem.rs",
+    "config/raw.rs",
+    "config/salvage.rs",
+    "config/units.rs",
+    "config/values.rs",
+    "config/yaml.rs",
+    "app/schedule.rs",
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every source file below `src`: its name there and its code, without tests and
+/// comments.
+fn code() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (name, lines.collect::<Vec<_>>().join("\n"))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn parts_use_only_what_lies_below_them() {
+    let parts: Vec<&str> = MAY_USE.iter().map(|(part, _)| *part).collect();
+    let mut seen = 0;
+    for (name, code) in code() {
+        let Some((part, allowed)) = MAY_USE
+            .iter()
+            .find(|(p, _)| name.starts_with(&format!("{p}/")))
+        else {
+            assert!(
+                ["main.rs", "lib.rs", "cli.rs"].contains(&name.as_str()),
+                "{name}: in no part"
+            );
+            continue;
+        };
+        seen += 1;
+        for other in parts
+            .iter()
+            .filter(|other| *other != part && !allowed.contains(other))
+        {
+            let used = code.contains(&format!("crate::{other}"));
+            assert!(!used, "{name} must not use {other}");
+        }
+        if *part == "model" {
+            let own = ["std::", "crate::model", "super::"];
+            for line in code
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.starts_with("use "))
+            {
+                let used = line.trim_start_matches("use ");
+                assert!(
+                    own.iter().any(|start| used.starts_with(start)),
+                    "{name}: {line}"
+                );
+            }
+        }
+    }
+    assert!(seen > 25, "found only {seen} files");
+}
+
+#[test]
+fn pure_files_touch_nothing_outside() {
+    let code = code();
+    for pure in PURE {
+        assert!(
+            code.iter().any(|(name, _)| name == pure),
+            "{pure} is gone: mend this list"
+        );
+    }
+    for (name, code) in code {
+        if name.starts_with("model/") || PURE.contains(&name.as_str()) {
+            for word in IMPURE {
+                assert!(
+                    !code.contains(word),
+                    "{name} is pure and must not use {word}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    for folder in ["src", "tests", "examples", "benches"] {
+        sources(&root.join(folder), &mut paths);
+    }
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let header = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .count();
+        // The map of the crate is longer than what one file has to say.
+        let longest = if path.ends_with("src/lib.rs") { 20 } else { 8 };
+        assert!(
+            (1..=longest).contains(&header),
+            "{}: {header} lines of //!",
+            path.display()
+        );
+        let lines = text.lines().count();
+        assert!(
+            lines <= 520,
+            "{}: {lines} lines are more than one thing",
+            path.display()
+        );
+    }
+}
