@@ -144,6 +144,7 @@ fn somebody_elses_file_in_the_way_is_left_and_told() {
             fs::read_to_string(machine.path(&stock)).unwrap(),
             "somebody else's"
         );
+        assert_eq!(machine.files(), before, "{word}: all or nothing");
     }
 }
 

@@ -9,8 +9,12 @@ mod agent;
 mod captures;
 mod config;
 mod drift;
+mod ending;
 mod install;
 mod layers;
+mod output;
+mod permissions;
+mod plugin;
 mod support;
 
 #[path = "support/checker_tests.rs"]

@@ -127,6 +127,7 @@ async fn watch_all(
     tokio::select! {
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
+        () = link::stdout_closed() => log::info!("the agent reads no more: ending"),
         _ = ended.recv() => log::info!("the agent is done with us: ending"),
     }
     Ok(())

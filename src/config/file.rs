@@ -8,6 +8,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 
 use serde_saphyr::{Location, Spanned};
 
+use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
@@ -205,7 +206,10 @@ impl Reader {
     fn labels(&mut self, raw: RawLabels) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::new();
         for (name, value) in raw.0 {
-            if let Some(own) = job::OWN_LABELS.iter().find(|own| **own == name.value) {
+            if let Some(own) = LABELS
+                .iter()
+                .find(|own| own.eq_ignore_ascii_case(&name.value))
+            {
                 let told = format!("the label {own} is redis-frag's own; give yours another name");
                 self.problem(Severity::Warning, name.defined, told);
                 continue;

@@ -14,9 +14,6 @@ use super::address::Address;
 /// Place of the first chart on the dashboard where the file says nothing: go.d's.
 pub const DEFAULT_PRIORITY: u32 = 70_000;
 
-/// Labels that every chart has; a job cannot set them.
-pub const OWN_LABELS: &[&str] = &["instance", "address", "server", "version", "allocator"];
-
 /// Makes a name fit for chart ids: letters, digits, `_` and `-`; everything else
 /// becomes `_`, as go.d does it with spaces and dots.
 #[must_use]

@@ -62,6 +62,9 @@ pub struct Chart {
 /// First part of every context.
 pub const CONTEXT_PREFIX: &str = "redis_frag";
 
+/// Labels of every chart; an operator's own have other names.
+pub const LABELS: &[&str] = &["instance", "address", "server", "version", "allocator"];
+
 /// Ratios, percentages and rates are sent in thousandths.
 const MILLI: i64 = 1000;
 

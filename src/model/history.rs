@@ -18,6 +18,17 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// cost a dozen marks each.
 const SPACING: Duration = Duration::from_secs(5);
 
+/// How long active defrag must have run before it is called ineffective.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Marks of the fragmented bytes are this far apart.
+const LONG_SPACING: Duration = Duration::from_secs(30);
+
+/// Bytes by which the fragmented bytes must have shrunk to count as falling, and
+/// the same as one part in so many.
+const FALL_BYTES: i64 = 1 << 20;
+const FALL_SHARE: i64 = 100;
+
 /// A millisecond counter may run ahead of our clock by the jitter of two round
 /// trips. Beyond that it is the reset defect: CONFIG RESETSTAT in a cycle makes
 /// `total_active_defrag_time` jump by the uptime of the machine (seen on 8.2.3).
@@ -44,6 +55,11 @@ pub struct Rates {
     /// Moved of examined allocations over the last minute, percent; `None` when
     /// none was examined.
     pub efficiency: Option<f64>,
+    /// How long active defrag has been seen running without a break.
+    pub running_for: Option<Duration>,
+    /// Whether the fragmented bytes fell while it ran, over [`PATIENCE`]; `None`
+    /// until then.
+    pub frag_falling: Option<bool>,
 }
 
 /// The counters of one moment.
@@ -90,6 +106,9 @@ pub struct History {
     server: Option<Arc<Server>>,
     last: Option<Mark>,
     ring: VecDeque<Mark>,
+    running_since: Option<Duration>,
+    /// When, and how many bytes were fragmented, while active defrag runs.
+    fragmented: VecDeque<(Duration, i64)>,
 }
 
 impl History {
@@ -99,6 +118,8 @@ impl History {
     pub fn push(&mut self, sample: &Sample) -> Rates {
         let Some(server) = &sample.server else {
             self.last = None;
+            self.running_since = None;
+            self.fragmented.clear();
             return Rates::default();
         };
         let now = Mark::of(sample);
@@ -114,6 +135,7 @@ impl History {
             .unwrap_or_default();
         self.remember(now);
         rates.efficiency = self.efficiency(&now);
+        self.follow_defrag(sample, &mut rates);
         self.last = Some(now);
         rates
     }
@@ -156,6 +178,38 @@ impl History {
         }
     }
 
+    /// A pause by a fork does not end a run: nothing moves, and nothing is undone.
+    fn follow_defrag(&mut self, sample: &Sample, rates: &mut Rates) {
+        let now = sample.at;
+        if sample
+            .fields
+            .active_defrag_running
+            .is_none_or(|effort| effort == 0)
+        {
+            self.running_since = None;
+            self.fragmented.clear();
+            return;
+        }
+        let since = *self.running_since.get_or_insert(now);
+        rates.running_for = Some(now.saturating_sub(since));
+        let Some(bytes) = sample.frag_bytes() else {
+            return;
+        };
+        let long_ago = |at: &Duration| now.saturating_sub(*at) >= PATIENCE;
+        while self.fragmented.get(1).is_some_and(|(at, _)| long_ago(at)) {
+            self.fragmented.pop_front();
+        }
+        if let Some((at, then)) = self.fragmented.front()
+            && long_ago(at)
+        {
+            rates.frag_falling = Some(bytes < then - FALL_BYTES.max(then / FALL_SHARE));
+        }
+        let last = self.fragmented.back();
+        if last.is_none_or(|(at, _)| now.saturating_sub(*at) >= LONG_SPACING) {
+            self.fragmented.push_back((now, bytes));
+        }
+    }
+
     fn efficiency(&self, now: &Mark) -> Option<f64> {
         let start = self.ring.front()?;
         let hits = grown(start.hits, now.hits)?;
@@ -187,7 +241,7 @@ fn between(last: &Mark, now: &Mark) -> Rates {
         defrag_time,
         cpu_user: share(last.cpu_user, now.cpu_user),
         cpu_system: share(last.cpu_system, now.cpu_system),
-        efficiency: None,
+        ..Rates::default()
     }
 }
 
@@ -306,6 +360,40 @@ mod tests {
             "the good times are over a minute ago"
         );
         assert!(history.ring.len() <= 14, "{}", history.ring.len());
+    }
+
+    fn defragging(history: &mut History, second: u64, fragmented: u64) -> Rates {
+        let text = format!(
+            "mem_allocator:jemalloc-5.1.0\nactive_defrag_running:5\n\
+             allocator_allocated:100000000\nallocator_active:{}\n",
+            100_000_000 + fragmented
+        );
+        push(history, second, &text)
+    }
+
+    #[test]
+    fn five_minutes_tell_whether_the_fragmented_bytes_fall() {
+        for (step, want) in [(0, Some(false)), (100_000, Some(true))] {
+            let mut history = History::default();
+            for second in 0..300 {
+                let rates = defragging(&mut history, second, 200_000_000 - step * second);
+                assert_eq!(
+                    rates.frag_falling, None,
+                    "second {second}: too early to tell"
+                );
+            }
+            let rates = defragging(&mut history, 300, 200_000_000 - step * 300);
+            assert_eq!(rates.frag_falling, want, "{step} bytes a second");
+            assert_eq!(rates.running_for, Some(PATIENCE));
+            assert!(
+                history.fragmented.len() <= 12,
+                "{}",
+                history.fragmented.len()
+            );
+            push(&mut history, 301, "active_defrag_running:0\n");
+            let rates = defragging(&mut history, 302, 1);
+            assert_eq!(rates.running_for, Some(Duration::ZERO), "a new run");
+        }
     }
 
     #[test]

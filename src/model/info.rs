@@ -69,6 +69,20 @@ fields! {
     /// RSS minus used memory of one cron tick, bytes (since 5.0); 5.0.0 to
     /// 5.0.2 print it wrapped (redis#5580).
     mem_fragmentation_bytes: signed -> i64,
+    /// Buffers of ordinary clients, bytes (since 5.0). May be allocated and never
+    /// touched: a client that announced a value and stalls.
+    mem_clients_normal: size -> u64,
+    /// Buffers of replicas, bytes (since 5.0).
+    mem_clients_slaves: size -> u64,
+    /// Buffer of the AOF, bytes (since 5.0).
+    mem_aof_buffer: size -> u64,
+    /// Replication backlog, bytes (since 5.0); allocated whole and filled later up
+    /// to 6.2.
+    mem_replication_backlog: size -> u64,
+    /// Memory of the Lua engine, bytes; of EVAL alone since 7.0.
+    used_memory_lua: size -> u64,
+    /// Memory of all script engines, bytes (since 7.0).
+    used_memory_vm_total: size -> u64,
     /// The share of a CPU, percent, that active defrag aims at; 0 when no cycle
     /// is under way. Not a measurement and not a boolean (defrag.c).
     active_defrag_running: effort -> u8,
@@ -160,6 +174,9 @@ texts! {
 /// One INFO reply, read.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Info<'a> {
+    /// Keys with a time to live, in all databases; `None` where the reply has no
+    /// keyspace section, or no key.
+    pub volatile_keys: Option<u64>,
     /// Texts that identify the server.
     pub texts: Texts<'a>,
     /// Numbers.
@@ -182,6 +199,9 @@ impl<'a> Info<'a> {
             };
             info.fields.take(name, value);
             info.texts.take(name, value);
+            if let Some(expires) = read::expires(name, value) {
+                info.volatile_keys = Some(info.volatile_keys.unwrap_or(0).saturating_add(expires));
+            }
         }
         info
     }
@@ -192,6 +212,15 @@ mod read {
     /// No machine holds 2^60 bytes: a larger size is an underflow of the
     /// server's (`used_memory_dataset` was captured at 1.8e19).
     const ABSURD: u64 = 1 << 60;
+
+    /// `db0:keys=45901,expires=12,avg_ttl=0` to 12.
+    pub(super) fn expires(name: &str, value: &str) -> Option<u64> {
+        name.strip_prefix("db")?.parse::<u32>().ok()?;
+        value
+            .split(',')
+            .find_map(|part| part.strip_prefix("expires="))
+            .and_then(counter)
+    }
 
     pub(super) fn counter(text: &str) -> Option<u64> {
         text.parse().ok()
@@ -285,6 +314,13 @@ mod tests {
             Some("/a:b"),
             "a value may hold colons"
         );
+    }
+
+    #[test]
+    fn volatile_keys_are_summed_over_databases() {
+        let text = b"db0:keys=9,expires=2,avg_ttl=0\r\ndb12:keys=9,expires=40\r\ndbx:expires=7\r\n";
+        assert_eq!(Info::parse(text).volatile_keys, Some(42));
+        assert_eq!(Info::parse(b"db_size:1\n").volatile_keys, None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod defrag;
 pub mod derive;
 pub mod history;
 pub mod info;
+pub mod malloc_stats;
 pub mod sample;
 pub mod server;
 pub mod thresholds;

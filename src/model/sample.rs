@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::defrag::DefragConfig;
 use super::info::{Fields, Info};
+use super::malloc_stats::Build;
 use super::server::{FragMeaning, Server};
 
 /// How far a ratio worked out from bytes may lie from the two decimals that the
@@ -24,8 +25,12 @@ pub struct Sample {
     pub server: Option<Arc<Server>>,
     /// INFO's numbers.
     pub fields: Fields,
+    /// Keys with a time to live, in all databases.
+    pub volatile_keys: Option<u64>,
     /// The instance's own defrag settings, where they could be read.
     pub config: DefragConfig,
+    /// How the allocator was built, where MEMORY MALLOC-STATS was asked.
+    pub build: Option<Build>,
     /// How long the question took.
     pub round_trip: Option<Duration>,
 }

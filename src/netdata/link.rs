@@ -5,10 +5,15 @@
 //! values win. Must not know what the lines mean.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 
 use super::request::{self, Request};
 use super::stream::Output;
@@ -191,6 +196,23 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
         if end.is_some() || length == 0 {
             return Ok(());
         }
+    }
+}
+
+/// Waits until nobody reads stdout any more. A write would tell too, but a plugin
+/// whose instances are all silent does not write. Waits for ever where stdout is
+/// no pipe.
+pub async fn stdout_closed() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that owns stdout"
+    )]
+    let ours = io::stdout().as_fd().try_clone_to_owned();
+    // Only waited on, never written to: the thread's writes stay blocking.
+    let watched = ours.and_then(|fd| pipe::Sender::from_file_unchecked(File::from(fd)));
+    let closed = async { watched?.ready(Interest::ERROR).await };
+    if closed.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::charts::{CHARTS, CONTEXT_PREFIX, Chart, Kind};
+use crate::model::charts::{CHARTS, CONTEXT_PREFIX, Chart, Kind, LABELS};
 use crate::model::derive::Derived;
 use crate::model::sample::Sample;
 
@@ -62,7 +62,8 @@ pub struct Stream {
 impl Stream {
     /// Begins with nothing said. `with_labels`: whether the agent takes labels.
     #[must_use]
-    pub fn new(identity: Identity, with_labels: bool) -> Self {
+    pub fn new(mut identity: Identity, with_labels: bool) -> Self {
+        identity.labels = clean_labels(identity.labels);
         Self {
             type_id: format!("{CONTEXT_PREFIX}_{}", wire::identifier(&identity.name)),
             identity,
@@ -202,6 +203,19 @@ impl Stream {
         wire::end(out);
         said.at = Some(at);
     }
+}
+
+/// The operator's labels with names that agents take. Of two that become the same
+/// the first stands, and none stands in for one of ours.
+fn clean_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut clean = BTreeMap::new();
+    for (name, value) in labels {
+        let name = wire::label_name(&name);
+        if !name.is_empty() && !LABELS.contains(&name.as_str()) {
+            clean.entry(name).or_insert(value);
+        }
+    }
+    clean
 }
 
 /// Labels that the server itself tells. Not told of one that never answered.

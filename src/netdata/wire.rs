@@ -8,6 +8,10 @@ use std::fmt::Write;
 /// Longest text in one field. Old agents cut lines at 15 kB.
 const LONGEST: usize = 200;
 
+/// Longest part of an id. Agents cut a whole id at 200 (`RRD_ID_LENGTH_MAX`,
+/// 1.37), and what is cut may collide.
+const LONGEST_ID: usize = 100;
+
 /// Where a label's value comes from: the plugin (`RRDLABEL_SRC_AUTO`).
 pub const AUTOMATIC: u8 = 1;
 /// Where a label's value comes from: a file (`RRDLABEL_SRC_CONFIG`).
@@ -47,6 +51,17 @@ pub fn identifier(text: &str) -> String {
             '_'
         }
     };
+    text.chars().take(LONGEST_ID).map(keep).collect()
+}
+
+/// Makes a text fit for the name of a label. Agents map capitals to lower case, so
+/// `Version` would stand in for `version`.
+#[must_use]
+pub fn label_name(text: &str) -> String {
+    let keep = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => c,
+        _ => '_',
+    };
     text.chars().take(LONGEST).map(keep).collect()
 }
 
@@ -65,12 +80,10 @@ pub fn chart(out: &mut String, line: &ChartLine<'_>) {
     );
 }
 
-/// Adds a label to the chart being defined.
+/// Adds a label to the chart being defined. The name is one of [`label_name`].
 pub fn label(out: &mut String, name: &str, value: &str, source: u8) {
-    out.push_str("CLABEL '");
-    push_label(out, name);
-    out.push_str("' '");
-    push_label(out, value);
+    let _ = write!(out, "CLABEL '{name}' '");
+    push_label_value(out, value);
     let _ = writeln!(out, "' {source}");
 }
 
@@ -122,7 +135,7 @@ fn push_text(out: &mut String, text: &str) {
 /// What agents keep of a label; the rest they turn into `_` themselves, each
 /// version a little differently, so it is done here. An empty value is dropped
 /// by the agent, so it is spelled out.
-fn push_label(out: &mut String, text: &str) {
+fn push_label_value(out: &mut String, text: &str) {
     if text.is_empty() {
         out.push_str("unknown");
     }
@@ -142,7 +155,8 @@ mod tests {
     fn an_identifier_cannot_split_or_end_anything() {
         assert_eq!(identifier("cache-1.eu west'\n"), "cache-1_eu_west__");
         assert_eq!(identifier("größe"), "gr__e");
-        assert_eq!(identifier(&"x".repeat(999)).len(), LONGEST);
+        assert_eq!(identifier(&"x".repeat(999)).len(), LONGEST_ID);
+        assert_eq!(label_name("Rôle+1.a b"), "r_le_1.a_b");
     }
 
     #[test]
@@ -161,7 +175,7 @@ mod tests {
             update_every: 1,
         };
         chart(&mut out, &line);
-        label(&mut out, hostile, hostile, CONFIGURED);
+        label(&mut out, &label_name(hostile), hostile, CONFIGURED);
         assert_eq!(out.lines().count(), 2, "{out}");
         assert_eq!(out.matches('\'').count(), 2 * 9 + 4, "{out}");
         assert!(!out.contains(['"', '\\', '\t', '\r']), "{out}");

@@ -19,7 +19,14 @@ use super::connect::Connection;
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
-const SECTIONS: &[&str] = &["server", "memory", "persistence", "stats", "cpu"];
+const SECTIONS: &[&str] = &[
+    "server",
+    "memory",
+    "persistence",
+    "stats",
+    "cpu",
+    "keyspace",
+];
 
 /// How often the instance's settings are read.
 const SETTINGS_EVERY: Duration = Duration::from_secs(60);
