@@ -102,9 +102,16 @@ fn every_alert_says_who_what_and_where_to_look() {
             "redis_frag_ratio",
             "redis_frag_allocator",
             "redis_frag_wasted",
-            "redis_frag_unreachable"
+            "redis_frag_swap_suspected",
+            "redis_frag_defrag_ineffective",
+            "redis_frag_defrag_off",
+            "redis_frag_retained_pages",
+            "redis_frag_known_issue",
+            "redis_frag_unreachable",
         ]
     );
+    // What there is no hurry to act upon wakes nobody.
+    let silent = ["redis_frag_defrag_off", "redis_frag_retained_pages"];
     for template in &templates {
         let name = &template["template"];
         assert!(
@@ -113,7 +120,12 @@ fn every_alert_says_who_what_and_where_to_look() {
         );
         assert_eq!(template["type"], "KV Storage", "{name}");
         assert_eq!(template["component"], "Redis", "{name}");
-        assert_eq!(template["to"], "dba", "{name}");
+        let to = if silent.contains(&name.as_str()) {
+            "silent"
+        } else {
+            "dba"
+        };
+        assert_eq!(template["to"], to, "{name}");
         assert!(template["summary"].contains("${label:instance}"), "{name}");
         // 1.37.1 shows a label's place holder as it stands.
         assert!(!template["info"].contains('$'), "{name}");
@@ -147,10 +159,16 @@ fn memory_alerts_have_the_floor_and_ratios_rest_while_forking_or_loading() {
         let floor = match template["template"].as_str() {
             "redis_frag_unreachable" => continue,
             "redis_frag_wasted" => "($rss >= $min_used_memory) AND ",
-            _ => {
+            "redis_frag_ratio" | "redis_frag_allocator" => {
                 "($used_memory >= $min_used_memory) AND \
                  ((($forking == 0) AND ($loading == 0)) OR ($status >= $WARNING)) AND "
             }
+            "redis_frag_swap_suspected" => {
+                "($used_memory >= $min_used_memory) AND ((($forking == 0) AND ($loading == 0) AND \
+                 ($swap_suspected == 1)) OR ($status >= $WARNING)) AND "
+            }
+            // Forks and loads are verdicts of their own.
+            _ => "($used_memory >= $min_used_memory) AND ",
         };
         for key in ["warn", "crit"] {
             let Some(expression) = template.get(key) else {

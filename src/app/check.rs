@@ -71,6 +71,11 @@ fn describe(out: &mut String, job: &Job) {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
     };
+    let malloc_stats = match job.malloc_stats_every {
+        0 => "never".to_owned(),
+        seconds => format!("{seconds} s"),
+    };
+    let thresholds = &job.thresholds;
     let rows = [
         ("address", job.address.to_string()),
         (
@@ -85,10 +90,22 @@ fn describe(out: &mut String, job: &Job) {
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),
         ("priority", job.priority.to_string()),
+        ("malloc_stats_every", malloc_stats),
+        ("ratio", thresholds.ratio.to_string()),
+        (
+            "allocator_frag_ratio",
+            thresholds.allocator_frag_ratio.to_string(),
+        ),
         (
             "min_used_memory",
-            format!("{} bytes", job.thresholds.min_used_memory),
+            format!("{} bytes", thresholds.min_used_memory),
         ),
+        (
+            "swap_min_used_memory",
+            format!("{} bytes", thresholds.swap_min_used_memory),
+        ),
+        ("peak_factor", thresholds.peak_factor.to_string()),
+        ("defrag_hit_rate", thresholds.defrag_hit_rate.to_string()),
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<20} {value}");

@@ -15,7 +15,7 @@ use super::address::Address;
 use super::job::{self, Job, Secret};
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
-use super::values::{credential, interval, timeout, whole, yes_or_no};
+use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
 use super::{known, salvage, units, yaml};
 
 pub use super::problem::{Problem, Severity};
@@ -154,6 +154,7 @@ impl Reader {
                 "no address; write address: redis://host:port or unix:///path",
             );
         }
+        let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
         let username = self.value(raw.username.as_ref(), credential);
         let password = self.value(raw.password.as_ref(), credential);
@@ -175,6 +176,7 @@ impl Reader {
         job.priority = priority.or(defaults.priority).unwrap_or(job.priority);
         job.labels = labels;
         job.thresholds = thresholds;
+        job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
         Some(job)
     }
 
@@ -197,8 +199,25 @@ impl Reader {
     fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {
         self.keys(&raw.unknown, &raw.twice, RawThresholds::KEYS, &[]);
         let mut thresholds = Thresholds::default();
-        if let Some(bytes) = self.value(raw.min_used_memory.as_ref(), units::size) {
-            thresholds.min_used_memory = bytes;
+        for (text, size) in [
+            (&raw.min_used_memory, &mut thresholds.min_used_memory),
+            (
+                &raw.swap_min_used_memory,
+                &mut thresholds.swap_min_used_memory,
+            ),
+        ] {
+            *size = self.value(text.as_ref(), units::size).unwrap_or(*size);
+        }
+        for (text, number) in [
+            (&raw.ratio, &mut thresholds.ratio),
+            (
+                &raw.allocator_frag_ratio,
+                &mut thresholds.allocator_frag_ratio,
+            ),
+            (&raw.peak_factor, &mut thresholds.peak_factor),
+            (&raw.defrag_hit_rate, &mut thresholds.defrag_hit_rate),
+        ] {
+            *number = self.value(text.as_ref(), positive).unwrap_or(*number);
         }
         thresholds
     }

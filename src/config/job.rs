@@ -62,7 +62,7 @@ pub struct Credentials {
 }
 
 /// One instance to watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Name, fit for chart ids.
     pub name: String,
@@ -83,6 +83,9 @@ pub struct Job {
     pub labels: BTreeMap<String, String>,
     /// From where on a figure matters.
     pub thresholds: Thresholds,
+    /// Seconds between readings of the allocator's own statistics, which block the
+    /// server for about a millisecond; 0 leaves it alone.
+    pub malloc_stats_every: u32,
     /// Whether nobody named it: it is looked for, and silent until found.
     pub discovered: bool,
 }
@@ -101,6 +104,7 @@ impl Job {
             priority: DEFAULT_PRIORITY,
             labels: BTreeMap::new(),
             thresholds: Thresholds::default(),
+            malloc_stats_every: 0,
             discovered: false,
         }
     }

@@ -10,7 +10,6 @@ const NOT_YET: &[&str] = &[
     "tls_skip_verify",
     "tls_server_name",
     "vnode",
-    "malloc_stats_every",
     "cluster",
     "sentinel",
     "import_go_d",

@@ -107,13 +107,19 @@ mapping! {
         priority: Text,
         labels: RawLabels,
         thresholds: RawThresholds,
+        malloc_stats_every: Text,
     } expecting "a job: keys such as name: and address:"
 }
 
 mapping! {
     /// `thresholds:` of a job.
     RawThresholds {
+        ratio: Text,
+        allocator_frag_ratio: Text,
         min_used_memory: Text,
+        swap_min_used_memory: Text,
+        peak_factor: Text,
+        defrag_hit_rate: Text,
     } expecting "keys such as min_used_memory:"
 }
 

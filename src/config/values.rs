@@ -36,6 +36,18 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     Err("a timeout is between 10ms and 60 seconds".to_owned())
 }
 
+/// Thresholds that are ratios, factors or shares.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let plain = text.trim().chars().all(|c| c.is_ascii_digit() || c == '.');
+    let number = text
+        .trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| plain && number.is_finite());
+    let positive = number.filter(|number| *number > 0.0);
+    positive.ok_or_else(|| "not a number above 0; write it like 1.5".to_owned())
+}
+
 /// `username` and `password`.
 pub(super) fn credential(text: &str) -> Result<String, String> {
     if text.starts_with("${") {

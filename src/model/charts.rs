@@ -5,6 +5,9 @@
 
 use super::defrag::State;
 use super::derive::Derived;
+use super::diagnosis;
+use super::known_issues;
+use super::verdict::Verdict;
 
 /// How a chart is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,31 @@ const GATES: &[Variable] = &[
     variable("loading", |d| during(d, d.sample.loading())),
 ];
 
+/// And what alerts on the ratio read beside.
+const RATIO_GATES: &[Variable] = &[
+    GATES[0],
+    GATES[1],
+    GATES[2],
+    GATES[3],
+    GATES[4],
+    variable("swap_suspected", |d| {
+        during(d, Some(diagnosis::swap_suspected(d)))
+    }),
+];
+
+/// What alerts on the verdict are gated with. Forks and loads are verdicts of their
+/// own there, and a dimension of the chart has the name of the variable.
+const VERDICT_GATES: &[Variable] = &[
+    GATES[0],
+    GATES[1],
+    GATES[2],
+    // Switched off, and switched on it would start at once.
+    variable("defrag_would_start", |d| {
+        let ready = d.trigger.is_some_and(|trigger| trigger.would_start());
+        during(d, Some(ready && d.defrag == Some(State::Off)))
+    }),
+];
+
 /// Every chart, in the order of the dashboard.
 pub const CHARTS: &[Chart] = &[
     Chart {
@@ -90,7 +118,7 @@ pub const CHARTS: &[Chart] = &[
         family: "fragmentation",
         kind: Kind::Line,
         dimensions: &[milli("ratio", |d| thousandths(d.sample.ratio()))],
-        variables: GATES,
+        variables: RATIO_GATES,
     },
     Chart {
         id: "allocator_ratio",
@@ -318,6 +346,39 @@ pub const CHARTS: &[Chart] = &[
         variables: &[],
     },
     Chart {
+        id: "diagnosis",
+        title: "What the instance is found to be",
+        units: "state",
+        family: "diagnosis",
+        kind: Kind::Line,
+        dimensions: &[
+            whole("unknown", |d| found(d, Verdict::Unknown)),
+            whole("starting", |d| found(d, Verdict::Starting)),
+            whole("swapping", |d| found(d, Verdict::Swapping)),
+            whole("small", |d| found(d, Verdict::Small)),
+            whole("forking", |d| found(d, Verdict::Forking)),
+            whole("healthy", |d| found(d, Verdict::Healthy)),
+            whole("defrag_working", |d| found(d, Verdict::DefragWorking)),
+            whole("defrag_ineffective", |d| {
+                found(d, Verdict::DefragIneffective)
+            }),
+            whole("fragmented", |d| found(d, Verdict::Fragmented)),
+            whole("retained_pages", |d| found(d, Verdict::RetainedPages)),
+            whole("process_overhead", |d| found(d, Verdict::ProcessOverhead)),
+            whole("unattributed", |d| found(d, Verdict::Unattributed)),
+        ],
+        variables: VERDICT_GATES,
+    },
+    Chart {
+        id: "known_issue",
+        title: "Whether a known defect of this version strikes: active defrag is on",
+        units: "state",
+        family: "diagnosis",
+        kind: Kind::Line,
+        dimensions: &[whole("affected", |d| flag(known_issues::affected(d)))],
+        variables: GATES,
+    },
+    Chart {
         id: "status",
         title: "Whether the instance answers",
         units: "state",
@@ -364,6 +425,10 @@ fn during(derived: &Derived<'_>, value: Option<bool>) -> Option<i64> {
         .sample
         .answered()
         .then_some(i64::from(value == Some(true)))
+}
+
+fn found(derived: &Derived<'_>, verdict: Verdict) -> Option<i64> {
+    derived.verdict.map(|found| i64::from(found == verdict))
 }
 
 fn is(state: Option<State>, wanted: State) -> Option<i64> {
@@ -462,6 +527,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_chart_of_verdicts_has_them_all_in_order() {
+        let chart = CHARTS.iter().find(|chart| chart.id == "diagnosis").unwrap();
+        let names: Vec<&str> = chart.dimensions.iter().map(|d| d.name).collect();
+        assert_eq!(names, Verdict::ALL.map(Verdict::name));
     }
 
     #[test]

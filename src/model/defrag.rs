@@ -4,6 +4,8 @@
 //! Knows the rules of the server's defrag.c. Must not know rates or the past
 //! (`history.rs`), nor what to advise.
 
+use super::advice;
+use super::derive::Derived;
 use super::sample::Sample;
 
 /// What decides when active defrag starts and how hard it works.
@@ -79,7 +81,8 @@ impl DefragConfig {
 /// What active defrag is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// The build cannot do it: certain, for the allocator is not jemalloc.
+    /// The build cannot do it: its allocator is not jemalloc, which is certain, or
+    /// a jemalloc that does not come with the server.
     Unsupported,
     /// Switched off.
     Off,
@@ -107,20 +110,29 @@ impl State {
             .fields
             .active_defrag_running
             .is_some_and(|effort| effort > 0);
-        Some(if server.cannot_defrag() {
-            Self::Unsupported
-        } else if running && !(enabled == Some(false) && server.effort_sticks()) {
-            match sample.forking() {
-                Some(true) => Self::Paused,
-                _ => Self::Running,
-            }
-        } else {
-            match enabled {
-                Some(true) => Self::Idle,
-                Some(false) => Self::Off,
-                None => Self::Unknown,
-            }
-        })
+        let ever = sample
+            .fields
+            .active_defrag_hits
+            .is_some_and(|hits| hits > 0);
+        let foreign = sample
+            .build
+            .is_some_and(|build| !build.is_the_servers_own());
+        Some(
+            if server.cannot_defrag() || (foreign && !ever && enabled != Some(true)) {
+                Self::Unsupported
+            } else if running && !(enabled == Some(false) && server.effort_sticks()) {
+                match sample.forking() {
+                    Some(true) => Self::Paused,
+                    _ => Self::Running,
+                }
+            } else {
+                match enabled {
+                    Some(true) => Self::Idle,
+                    Some(false) => Self::Off,
+                    None => Self::Unknown,
+                }
+            },
+        )
     }
 }
 
@@ -168,6 +180,48 @@ fn reach(value: f64, threshold: f64) -> f64 {
         100.0 * value / threshold
     } else {
         100.0
+    }
+}
+
+/// Why active defrag is in the state it is in, for a person.
+#[must_use]
+pub fn reason(derived: &Derived<'_>) -> String {
+    let sample = derived.sample;
+    let Some(state) = derived.defrag else {
+        return "the server did not answer".to_owned();
+    };
+    match state {
+        State::Unsupported => match sample.server.as_ref().and_then(|s| s.allocator.as_deref()) {
+            Some(name) if !name.starts_with("jemalloc") => {
+                format!(
+                    "this build cannot defragment: its allocator is {name}, and only jemalloc can"
+                )
+            }
+            _ => {
+                "this build cannot defragment: its jemalloc is a distribution's (quantum 16), not \
+                  the one that comes with the server"
+                    .to_owned()
+            }
+        },
+        State::Off => "active defrag is switched off (activedefrag no)".to_owned(),
+        State::Idle => match &derived.trigger {
+            Some(trigger) if !trigger.would_start() => {
+                format!(
+                    "it is on and does not start: {}",
+                    advice::shortfall(derived, trigger)
+                )
+            }
+            _ => "it is on and about to start".to_owned(),
+        },
+        State::Running => {
+            let effort = sample.fields.active_defrag_running.unwrap_or(0);
+            format!("a cycle is under way and aims at {effort}% of a CPU")
+        }
+        State::Paused => "a cycle is under way and rests while a child is saving".to_owned(),
+        State::Unknown => {
+            "no cycle is under way; whether it is switched on could not be read (CONFIG GET)"
+                .to_owned()
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! views of one moment cannot disagree.
 
 use super::defrag::{State, Trigger};
+use super::diagnosis;
 use super::history::{History, Rates};
 use super::sample::Sample;
 use super::thresholds::Thresholds;
+use super::verdict::Verdict;
 use super::waste::{Reclaim, Waste};
 
 /// One moment of one instance with what follows from it.
@@ -26,12 +28,14 @@ pub struct Derived<'a> {
     pub defrag: Option<State>,
     /// How near active defrag is to starting.
     pub trigger: Option<Trigger>,
+    /// What the instance is found to be; `None` when nobody answered.
+    pub verdict: Option<Verdict>,
 }
 
 impl<'a> Derived<'a> {
     /// Takes the sample into the history and works everything out.
     pub fn new(sample: &'a Sample, thresholds: &'a Thresholds, history: &mut History) -> Self {
-        Self {
+        let mut derived = Self {
             sample,
             thresholds,
             rates: history.push(sample),
@@ -39,6 +43,9 @@ impl<'a> Derived<'a> {
             reclaim: Reclaim::of(sample),
             defrag: State::of(sample),
             trigger: Trigger::of(sample),
-        }
+            verdict: None,
+        };
+        derived.verdict = diagnosis::verdict(&derived);
+        derived
     }
 }

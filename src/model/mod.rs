@@ -3,13 +3,19 @@
 //! Nothing in here does I/O, reads a clock, logs or knows how a Netdata agent
 //! is spoken to. Everything could be worked out on paper.
 
+pub mod advice;
 pub mod charts;
 pub mod defrag;
 pub mod derive;
+pub mod diagnosis;
 pub mod history;
 pub mod info;
+pub mod known_issues;
 pub mod malloc_stats;
+mod rules;
 pub mod sample;
 pub mod server;
+pub mod text;
 pub mod thresholds;
+pub mod verdict;
 pub mod waste;

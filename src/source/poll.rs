@@ -1,8 +1,9 @@
 //! One instance, asked again and again over one kept-open connection.
 //!
 //! A collection is one round trip: INFO. Once a minute the instance's own defrag
-//! settings are read too, and doing without them is normal. Must not know when
-//! to ask, nor what becomes of a sample.
+//! settings are read too, and once a server start the allocator's build where the
+//! job allows it; doing without them is normal. Must not know when to ask, nor
+//! what becomes of a sample.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use redis::Value;
 use crate::config::job::Job;
 use crate::model::defrag::DefragConfig;
 use crate::model::info::Info;
+use crate::model::malloc_stats::Build;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
 
@@ -49,6 +51,8 @@ pub struct Poller {
     settings: DefragConfig,
     settings_due: Duration,
     settings_refused: bool,
+    build: Option<Build>,
+    build_asked: bool,
 }
 
 impl Poller {
@@ -64,6 +68,8 @@ impl Poller {
             settings: DefragConfig::default(),
             settings_due: Duration::ZERO,
             settings_refused: false,
+            build: None,
+            build_asked: false,
         }
     }
 
@@ -106,7 +112,11 @@ impl Poller {
         if sample.at >= self.settings_due || self.contradicts(&sample) {
             self.read_settings(sample.at).await;
         }
+        if self.job.malloc_stats_every > 0 && !self.build_asked && sample.loading() != Some(true) {
+            self.read_build().await;
+        }
         sample.config = self.settings;
+        sample.build = self.build;
         Ok(sample)
     }
 
@@ -118,6 +128,8 @@ impl Poller {
             self.settings = DefragConfig::default();
             self.settings_due = Duration::ZERO;
             self.settings_refused = false;
+            self.build = None;
+            self.build_asked = false;
         }
     }
 
@@ -156,6 +168,26 @@ impl Poller {
         match &mut self.connection {
             Some(connection) => connection.ask(command).await,
             None => Err(Trouble::Lost("closed".to_owned())),
+        }
+    }
+
+    /// Asked once of each server process: the report blocks it for a millisecond.
+    async fn read_build(&mut self) {
+        self.build_asked = true;
+        let mut command = redis::cmd("MEMORY");
+        command.arg("MALLOC-STATS");
+        match self.ask(&command).await {
+            Ok(reply) => self.build = texts(&reply).first().and_then(|text| Build::parse(text)),
+            Err(trouble) => {
+                if !trouble.is_answer() {
+                    self.connection = None;
+                }
+                log::info!(
+                    "job {}: MEMORY MALLOC-STATS is not to be had; allow it: \
+                     ACL SETUSER NAME +memory|malloc-stats",
+                    self.job.name
+                );
+            }
         }
     }
 
@@ -198,7 +230,7 @@ fn texts(reply: &Value) -> Vec<&str> {
             .flat_map(|(name, value)| [texts(name), texts(value)].concat())
             .collect(),
         Value::BulkString(bytes) => std::str::from_utf8(bytes).into_iter().collect(),
-        Value::SimpleString(text) => vec![text.as_str()],
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => vec![text.as_str()],
         _ => Vec::new(),
     }
 }

@@ -1,0 +1,371 @@
+//! A verdict to what to do, and what not to do: command, bytes, cost.
+//!
+//! Advice that would be wrong is refused and says why. Nothing in here is ever
+//! carried out by redis-frag. Must not judge: that is `rules.rs`.
+
+use super::defrag::{self, State, Trigger};
+use super::derive::Derived;
+use super::known_issues::{self, Kind, KnownIssue};
+use super::text::bytes;
+use super::verdict::Verdict;
+
+/// Waste below which a small instance is left alone, bytes.
+pub(super) const SMALL_WASTE: i64 = 100 << 20;
+
+/// What a remedy must bring back to be worth its cost: this many bytes, and one
+/// part in so many of RSS.
+const WORTH_BYTES: i64 = 10 << 20;
+const WORTH_SHARE: i64 = 20;
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Switch active defrag on.
+    ActiveDefrag,
+    /// Switch active defrag off.
+    StopDefrag,
+    /// `MEMORY PURGE`.
+    MemoryPurge,
+    /// Empty the cache of scripts.
+    ScriptFlush,
+    /// Start the server process anew.
+    Restart,
+    /// Install a version without a defect.
+    Upgrade,
+    /// Find out whether the process is in swap.
+    CheckSwap,
+    /// Nothing now.
+    Wait,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 8] = [
+        Self::ActiveDefrag,
+        Self::StopDefrag,
+        Self::MemoryPurge,
+        Self::ScriptFlush,
+        Self::Restart,
+        Self::Upgrade,
+        Self::CheckSwap,
+        Self::Wait,
+    ];
+
+    /// Name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ActiveDefrag => "active_defrag",
+            Self::StopDefrag => "stop_defrag",
+            Self::MemoryPurge => "memory_purge",
+            Self::ScriptFlush => "script_flush",
+            Self::Restart => "restart",
+            Self::Upgrade => "upgrade",
+            Self::CheckSwap => "check_swap",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+/// One piece of advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What to do.
+    pub action: Action,
+    /// What to type; `None` where it is refused, or no command does it.
+    pub command: Option<String>,
+    /// What it should bring.
+    pub why: String,
+    /// What it costs and when not to; of refused advice why it is wrong here.
+    pub caution: String,
+    /// Whether it would be wrong here.
+    pub refused: bool,
+}
+
+impl Advice {
+    fn new(action: Action, command: Option<&str>, why: String, caution: impl Into<String>) -> Self {
+        let command = command.map(|command| format!("redis-cli {command}"));
+        Self {
+            action,
+            command,
+            why,
+            caution: caution.into(),
+            refused: false,
+        }
+    }
+
+    fn refused(action: Action, why: String, reason: String) -> Self {
+        let caution = format!("not advised: {reason}");
+        Self {
+            action,
+            command: None,
+            why,
+            caution,
+            refused: true,
+        }
+    }
+}
+
+/// What to do about a verdict: the best first, refused advice last.
+#[must_use]
+pub fn advise(derived: &Derived<'_>, verdict: Verdict) -> Vec<Advice> {
+    let mut advice = match verdict {
+        Verdict::Unknown | Verdict::Small => Vec::new(),
+        Verdict::Healthy => Vec::new(),
+        Verdict::Starting => vec![wait(
+            "until the server is up and its memory statistics are there",
+        )],
+        Verdict::Swapping => vec![check_swap()],
+        Verdict::Forking => vec![
+            wait("until the child is done: its copies blur every figure"),
+            active_defrag(derived),
+            memory_purge(derived),
+        ],
+        Verdict::DefragWorking => {
+            vec![wait(
+                "active defrag moves live data together; the pages it frees go back by themselves",
+            )]
+        }
+        Verdict::DefragIneffective => vec![
+            stop_defrag(derived),
+            memory_purge(derived),
+            restart(derived),
+        ],
+        Verdict::Fragmented => vec![
+            active_defrag(derived),
+            memory_purge(derived),
+            restart(derived),
+        ],
+        Verdict::RetainedPages => vec![memory_purge(derived), active_defrag(derived)],
+        Verdict::ProcessOverhead => {
+            let mut advice: Vec<Advice> = script_flush(derived).into_iter().collect();
+            advice.extend([
+                memory_purge(derived),
+                active_defrag(derived),
+                restart(derived),
+            ]);
+            advice
+        }
+        Verdict::Unattributed => vec![
+            active_defrag(derived),
+            memory_purge(derived),
+            restart(derived),
+        ],
+    };
+    advice.extend(upgrades(derived));
+    advice.sort_by_key(|advice| advice.refused);
+    advice
+}
+
+fn wait(why: &str) -> Advice {
+    Advice::new(Action::Wait, None, why.to_owned(), "")
+}
+
+/// Why anything that changes memory is wrong now.
+fn at_rest(derived: &Derived<'_>) -> Result<(), String> {
+    match derived.sample.forking() {
+        Some(true) => {
+            Err("a child is saving or rewriting; every page that changes is copied".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn worth(derived: &Derived<'_>, gain: i64) -> bool {
+    let rss = derived
+        .sample
+        .fields
+        .used_memory_rss
+        .unwrap_or(0)
+        .cast_signed();
+    gain >= WORTH_BYTES && gain >= rss / WORTH_SHARE
+}
+
+fn active_defrag(derived: &Derived<'_>) -> Advice {
+    let why = match derived.reclaim.active_defrag {
+        Some(gain) => format!(
+            "moves live data together: should bring back {}",
+            bytes(gain)
+        ),
+        None => "moves live data together".to_owned(),
+    };
+    match defrag_is_right(derived) {
+        Ok(caution) => {
+            let command = Some("CONFIG SET activedefrag yes");
+            Advice::new(Action::ActiveDefrag, command, why, caution)
+        }
+        Err(reason) => Advice::refused(Action::ActiveDefrag, why, reason),
+    }
+}
+
+/// What switching active defrag on costs, or why it would be wrong.
+fn defrag_is_right(derived: &Derived<'_>) -> Result<String, String> {
+    let server = derived
+        .sample
+        .server
+        .as_ref()
+        .ok_or("the server did not answer")?;
+    if derived.defrag == Some(State::Unsupported) {
+        return Err(defrag::reason(derived));
+    }
+    if let Some(issue) = known_issues::of(derived).find(|issue| bars_defrag(issue, derived)) {
+        return Err(format!(
+            "known defect of this version: {}; {}",
+            issue.effect, issue.remedy
+        ));
+    }
+    at_rest(derived)?;
+    if matches!(derived.defrag, Some(State::Running | State::Paused)) {
+        return Err("it is on and at work already".into());
+    }
+    would_start(derived)?;
+    if derived.defrag == Some(State::Idle) {
+        return Err("it is on and starts by itself".into());
+    }
+    let gain = derived.reclaim.active_defrag.unwrap_or(0);
+    if !worth(derived, gain) {
+        return Err(format!("there are only about {} to win", bytes(gain)));
+    }
+    let settings = derived.sample.config.or(server.default_settings());
+    let mut caution = format!(
+        "uses {}% to {}% of the main thread's CPU while it runs; CONFIG SET lasts until a restart",
+        settings.cycle_min, settings.cycle_max
+    );
+    if derived
+        .sample
+        .build
+        .is_none_or(|build| !build.is_the_servers_own())
+    {
+        caution += "; a distribution's build may refuse it with an error, and then nothing changes";
+    }
+    Ok(caution)
+}
+
+fn bars_defrag(issue: &KnownIssue, derived: &Derived<'_>) -> bool {
+    matches!(issue.kind, Kind::Crash | Kind::Stall) && issue.would_strike(derived)
+}
+
+/// Switched on, it would do nothing below its thresholds.
+fn would_start(derived: &Derived<'_>) -> Result<(), String> {
+    match &derived.trigger {
+        Some(trigger) if !trigger.would_start() => Err(format!(
+            "it would not start: {}",
+            shortfall(derived, trigger)
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// How far below its start thresholds active defrag is.
+pub(super) fn shortfall(derived: &Derived<'_>, trigger: &Trigger) -> String {
+    let Some(server) = &derived.sample.server else {
+        return String::new();
+    };
+    let settings = derived.sample.config.or(server.default_settings());
+    let mut short = Vec::new();
+    if trigger.bytes < 100.0 {
+        let fragmented = derived.sample.frag_bytes().unwrap_or(0);
+        let needed = i64::try_from(settings.ignore_bytes).unwrap_or(i64::MAX);
+        let (now, needed) = (bytes(fragmented), bytes(needed));
+        short.push(format!(
+            "{now} fragmented of {needed} (active-defrag-ignore-bytes)"
+        ));
+    }
+    if trigger.percent < 100.0 {
+        let now = trigger.percent * f64::from(settings.lower) / 100.0;
+        let needed = settings.lower;
+        short.push(format!(
+            "{now:.1}% fragmented of {needed}% (active-defrag-threshold-lower)"
+        ));
+    }
+    short.join(" and ")
+}
+
+fn stop_defrag(derived: &Derived<'_>) -> Advice {
+    let effort = derived.sample.fields.active_defrag_running.unwrap_or(0);
+    let why = format!("frees the {effort}% of the main thread's CPU that it spends without effect");
+    let command = Some("CONFIG SET activedefrag no");
+    Advice::new(
+        Action::StopDefrag,
+        command,
+        why,
+        "what is fragmented stays so until a restart",
+    )
+}
+
+fn memory_purge(derived: &Derived<'_>) -> Advice {
+    let Some(gain) = derived.reclaim.memory_purge else {
+        let reason = "only jemalloc can; this server answers OK and does nothing".to_owned();
+        return Advice::refused(Action::MemoryPurge, "returns free pages".to_owned(), reason);
+    };
+    let why = format!("returns free pages: should bring back {}", bytes(gain));
+    if let Err(reason) = at_rest(derived) {
+        return Advice::refused(Action::MemoryPurge, why, reason);
+    }
+    if !worth(derived, gain) {
+        let reason = format!("there is little to purge, about {}", bytes(gain));
+        return Advice::refused(Action::MemoryPurge, why, reason);
+    }
+    // 2 ms with 80 MB of dirty pages, 11 to 12 ms with 300 to 400 MB (6.2.5, 8.2.3).
+    let blocked = (gain / 30_000_000).max(1);
+    let caution = format!(
+        "blocks the server for about {blocked} ms; jemalloc gives pages back by itself in ten \
+         seconds or so where nothing is allocated in between"
+    );
+    Advice::new(Action::MemoryPurge, Some("MEMORY PURGE"), why, caution)
+}
+
+/// Scripts that were cached once stay for good.
+fn script_flush(derived: &Derived<'_>) -> Option<Advice> {
+    let fields = &derived.sample.fields;
+    let lua = fields
+        .used_memory_vm_total
+        .or(fields.used_memory_lua)?
+        .cast_signed();
+    worth(derived, lua).then(|| {
+        let why = format!("script engines hold {}", bytes(lua));
+        let caution = "clients must send their scripts again: EVALSHA answers NOSCRIPT until then";
+        Advice::new(Action::ScriptFlush, Some("SCRIPT FLUSH"), why, caution)
+    })
+}
+
+fn restart(derived: &Derived<'_>) -> Advice {
+    let gain = derived.reclaim.restart.unwrap_or(0);
+    let why = format!(
+        "a fresh process with the same data: should bring back {}",
+        bytes(gain)
+    );
+    if let Err(reason) = at_rest(derived) {
+        return Advice::refused(Action::Restart, why, reason);
+    }
+    if !worth(derived, gain) {
+        let reason = format!("there are only about {} to win", bytes(gain));
+        return Advice::refused(Action::Restart, why, reason);
+    }
+    let caution = "the last resort: downtime, loading, a full resync of replicas; fail over to a \
+                   replica first, and make sure that the data is saved";
+    Advice::new(Action::Restart, None, why, caution)
+}
+
+fn check_swap() -> Advice {
+    let mut advice = Advice::new(
+        Action::CheckSwap,
+        None,
+        "less memory is resident than is used; what is missing may be in swap, where every access \
+         takes milliseconds"
+            .to_owned(),
+        "on the server's machine; process_id of INFO is the pid there unless it runs in a container",
+    );
+    advice.command = Some("grep VmSwap /proc/PID/status".to_owned());
+    advice
+}
+
+/// Defects that strike now.
+fn upgrades<'a>(derived: &'a Derived<'_>) -> impl Iterator<Item = Advice> + 'a {
+    known_issues::of(derived)
+        .filter(|issue| issue.matters() && issue.strikes(derived))
+        .map(|issue| {
+            let why = format!("known defect of this version: {}", issue.effect);
+            Advice::new(Action::Upgrade, None, why, issue.remedy)
+        })
+}

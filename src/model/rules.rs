@@ -1,0 +1,503 @@
+//! The rules, as one table in order: the first that holds gives the verdict.
+//!
+//! Follows the operator's guide box by box, corrected where the servers' sources
+//! say otherwise. Must not advise, and must not know how reasons are shown.
+
+use super::advice;
+use super::defrag::{self, State};
+use super::derive::Derived;
+use super::history;
+use super::text::bytes;
+use super::verdict::{Evidence, Figure, Relation, Verdict};
+use super::waste::Parts;
+
+/// One rule.
+pub(super) struct Rule {
+    pub(super) verdict: Verdict,
+    pub(super) holds: fn(&Derived<'_>) -> bool,
+    pub(super) evidence: fn(&Derived<'_>) -> Vec<Evidence>,
+    /// Why it does not hold.
+    pub(super) otherwise: fn(&Derived<'_>) -> String,
+}
+
+/// The rules, in order. The last one always holds.
+pub(super) const RULES: [Rule; 12] = [
+    Rule {
+        verdict: Verdict::Unknown,
+        holds: |d| !needed_but_missing(d).is_empty() && !is_starting(d),
+        evidence: |d| needed_but_missing(d).into_iter().map(absent).collect(),
+        otherwise: |_| "all fields needed are there".into(),
+    },
+    Rule {
+        verdict: Verdict::Starting,
+        holds: is_starting,
+        evidence: |d| match d.sample.loading() {
+            Some(true) => vec![is("loading", Figure::Count(1))],
+            _ => vec![absent("mem_fragmentation_ratio"), uptime(d)],
+        },
+        otherwise: |_| "not loading, and memory statistics are there".into(),
+    },
+    Rule {
+        verdict: Verdict::Swapping,
+        holds: swap_suspected,
+        evidence: |d| {
+            let least = d.thresholds.swap_min_used_memory;
+            vec![
+                below("mem_fragmentation_ratio", ratio(d), 1.0),
+                compared("used_memory", size(used(d)), size(least), Relation::Above),
+                is("untouched_buffers", size(buffers(d))),
+            ]
+        },
+        otherwise: |d| match (ratio(d) < 1.0, used(d) > d.thresholds.swap_min_used_memory) {
+            (false, _) => format!("the ratio {:.2} is not below 1", ratio(d)),
+            (true, false) => format!("used memory is only {}", bytes(signed(used(d)))),
+            (true, true) => format!(
+                "the ratio is {:.2}, but client and replication buffers of {} were allocated and \
+                 not touched yet",
+                ratio(d),
+                bytes(signed(buffers(d)))
+            ),
+        },
+    },
+    Rule {
+        verdict: Verdict::Small,
+        holds: |d| used(d) < d.thresholds.min_used_memory && waste(d) < advice::SMALL_WASTE,
+        evidence: |d| {
+            let least = size(d.thresholds.min_used_memory);
+            vec![
+                compared("used_memory", size(used(d)), least, Relation::Below),
+                wasted(d, advice::SMALL_WASTE, Relation::Below),
+            ]
+        },
+        otherwise: |d| {
+            if used(d) < d.thresholds.min_used_memory {
+                format!("little is used, but {} are wasted", bytes(waste(d)))
+            } else {
+                format!("{} are used", bytes(signed(used(d))))
+            }
+        },
+    },
+    Rule {
+        verdict: Verdict::Forking,
+        holds: |d| d.sample.forking() == Some(true),
+        evidence: |d| {
+            let fields = &d.sample.fields;
+            let children = [
+                ("rdb_bgsave_in_progress", fields.rdb_bgsave_in_progress),
+                ("aof_rewrite_in_progress", fields.aof_rewrite_in_progress),
+                ("module_fork_in_progress", fields.module_fork_in_progress),
+                (
+                    "slot_migration_fork_in_progress",
+                    fields.slot_migration_fork_in_progress,
+                ),
+            ];
+            let alive = children
+                .into_iter()
+                .filter(|(_, child)| *child == Some(true));
+            alive
+                .map(|(field, _)| is(field, Figure::Count(1)))
+                .collect()
+        },
+        otherwise: |_| "no child is saving or rewriting".into(),
+    },
+    Rule {
+        verdict: Verdict::Healthy,
+        holds: |d| ratio(d) < d.thresholds.ratio,
+        evidence: |d| {
+            vec![below(
+                "mem_fragmentation_ratio",
+                ratio(d),
+                d.thresholds.ratio,
+            )]
+        },
+        otherwise: |d| {
+            format!(
+                "the ratio {:.2} is not below {}",
+                ratio(d),
+                d.thresholds.ratio
+            )
+        },
+    },
+    Rule {
+        verdict: Verdict::DefragWorking,
+        holds: |d| d.defrag == Some(State::Running) && !is_ineffective(d),
+        evidence: |d| at_work(d),
+        otherwise: |d| match d.defrag {
+            Some(State::Running) => "active defrag runs without effect".into(),
+            _ => defrag::reason(d),
+        },
+    },
+    Rule {
+        verdict: Verdict::DefragIneffective,
+        holds: |d| d.defrag == Some(State::Running),
+        evidence: |d| at_work(d),
+        otherwise: |_| "active defrag is not running".into(),
+    },
+    Rule {
+        verdict: Verdict::Fragmented,
+        holds: |d| most(d) == Some(Part::Fragmented),
+        evidence: |d| {
+            let mut found = in_part(d, "waste.fragmented", |parts| parts.fragmented);
+            if let Some(frag) = d.sample.allocator_frag() {
+                let severe = d.thresholds.allocator_frag_ratio;
+                let relation = if frag > severe {
+                    Relation::Above
+                } else {
+                    Relation::Below
+                };
+                let (value, threshold) = (Figure::Ratio(frag), Figure::Ratio(severe));
+                found.push(compared("allocator_frag_ratio", value, threshold, relation));
+            }
+            found
+        },
+        otherwise: |d| {
+            part_is_less(d, "holes in the allocator's pages", |parts| {
+                parts.fragmented
+            })
+        },
+    },
+    Rule {
+        verdict: Verdict::RetainedPages,
+        holds: |d| most(d) == Some(Part::Releasable),
+        evidence: |d| {
+            let mut found = in_part(d, "waste.releasable", |parts| parts.releasable);
+            found.extend(past_peak(d));
+            found.extend(finished_defrag(d));
+            found
+        },
+        otherwise: |d| {
+            part_is_less(d, "free pages that the allocator keeps", |parts| {
+                parts.releasable
+            })
+        },
+    },
+    Rule {
+        verdict: Verdict::ProcessOverhead,
+        holds: |d| most(d) == Some(Part::Outside),
+        evidence: |d| {
+            let mut found = in_part(d, "waste.process_and_other", outside);
+            found.extend(lua(d).map(|lua| is("used_memory_lua", size(lua))));
+            found
+        },
+        otherwise: |_| "the allocator gives no statistics".into(),
+    },
+    Rule {
+        verdict: Verdict::Unattributed,
+        holds: |_| true,
+        evidence: |d| {
+            let above = compared(
+                "mem_fragmentation_ratio",
+                Figure::Ratio(ratio(d)),
+                Figure::Ratio(d.thresholds.ratio),
+                Relation::AtLeast,
+            );
+            vec![
+                above,
+                is("waste.total", Figure::Bytes(waste(d))),
+                absent("allocator_allocated"),
+            ]
+        },
+        otherwise: |_| String::new(),
+    },
+];
+
+/// The first rule that holds, and its place.
+pub(super) fn first(derived: &Derived<'_>) -> (usize, &'static Rule) {
+    let first = RULES
+        .iter()
+        .position(|rule| (rule.holds)(derived))
+        .unwrap_or(RULES.len() - 1);
+    (first, &RULES[first])
+}
+
+/// What every rule rests on; Dragonfly, Garnet and proxies lack some of it.
+pub(super) fn needed_but_missing(derived: &Derived<'_>) -> Vec<&'static str> {
+    let fields = &derived.sample.fields;
+    [
+        ("used_memory", fields.used_memory.is_none()),
+        ("used_memory_rss", fields.used_memory_rss.is_none()),
+        (
+            "mem_fragmentation_ratio",
+            fields.mem_fragmentation_ratio.is_none(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, missing)| missing.then_some(name))
+    .collect()
+}
+
+/// Before the server's first cron tick RSS is 0 and every ratio `-nan`.
+fn is_starting(derived: &Derived<'_>) -> bool {
+    let sample = derived.sample;
+    let young = sample
+        .fields
+        .uptime_in_seconds
+        .is_some_and(|seconds| seconds < 10);
+    sample.loading() == Some(true) || (young && sample.ratio().is_none())
+}
+
+/// Whether the ratio suggests swap: some memory is not resident, and no buffer
+/// that was allocated and never touched explains it (a client that announced a
+/// 400 MB value brought the ratio to 0.01 on every version, without swap).
+pub(super) fn swap_suspected(derived: &Derived<'_>) -> bool {
+    let (Some(rss), Some(at_tick)) = (
+        derived.sample.fields.used_memory_rss,
+        derived.sample.used_at_tick(),
+    ) else {
+        return false;
+    };
+    ratio(derived) < 1.0
+        && used(derived) > derived.thresholds.swap_min_used_memory
+        && at_tick.saturating_sub(rss) > buffers(derived)
+}
+
+/// Bytes of buffers that may be allocated and not touched yet.
+fn buffers(derived: &Derived<'_>) -> u64 {
+    let fields = &derived.sample.fields;
+    [
+        fields.mem_clients_normal,
+        fields.mem_clients_slaves,
+        fields.mem_aof_buffer,
+        fields.mem_replication_backlog,
+    ]
+    .into_iter()
+    .flatten()
+    .fold(0, u64::saturating_add)
+}
+
+/// A run is judged after five minutes: a low hit rate alone proves nothing (runs
+/// that mended all ended at 23% to 31%), fragmented bytes that do not fall do.
+/// Before that only a hopeless hit rate counts (one that stagnated stood at 2%).
+fn is_ineffective(derived: &Derived<'_>) -> bool {
+    let lately = derived.rates.efficiency.map(|percent| percent / 100.0);
+    let long = derived
+        .rates
+        .running_for
+        .is_some_and(|time| time >= history::PATIENCE);
+    if long && derived.rates.frag_falling.is_some() {
+        return derived.rates.frag_falling == Some(false)
+            && lately.is_some_and(|rate| rate < derived.thresholds.defrag_hit_rate);
+    }
+    let hopeless = |rate: f64| rate < HOPELESS_HIT_RATE;
+    hit_rate(derived).is_some_and(hopeless) && lately.is_none_or(hopeless)
+}
+
+/// A hit rate from a single sample below which active defrag does nothing.
+const HOPELESS_HIT_RATE: f64 = 0.1;
+
+/// Allocations that must have been examined for a hit rate to mean anything.
+const ENOUGH_EXAMINED: u64 = 1000;
+
+/// Moved of examined allocations since the server's counters began.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a share of counters needs few digits"
+)]
+fn hit_rate(derived: &Derived<'_>) -> Option<f64> {
+    let fields = &derived.sample.fields;
+    let (hits, misses) = (fields.active_defrag_hits?, fields.active_defrag_misses?);
+    let examined = hits
+        .checked_add(misses)
+        .filter(|examined| *examined >= ENOUGH_EXAMINED)?;
+    Some(hits as f64 / examined as f64)
+}
+
+/// Where most of the waste is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Fragmented,
+    Releasable,
+    Outside,
+}
+
+fn most(derived: &Derived<'_>) -> Option<Part> {
+    let parts = derived.waste?.parts?;
+    let (holes, pages, beyond) = (parts.fragmented, parts.releasable, outside(&parts));
+    Some(if holes >= pages && holes >= beyond {
+        Part::Fragmented
+    } else if pages >= beyond {
+        Part::Releasable
+    } else {
+        Part::Outside
+    })
+}
+
+/// What neither defrag nor a purge reaches. Lua of servers before 7.4 is here: in
+/// `other` where all of the process uses one jemalloc (Debian), else in `process`.
+fn outside(parts: &Parts) -> i64 {
+    parts.process.saturating_add(parts.other)
+}
+
+fn past_peak(derived: &Derived<'_>) -> Option<Evidence> {
+    let peak = derived.sample.fields.used_memory_peak?;
+    let times = 100.0 / derived.sample.percent_of_peak()?;
+    let factor = derived.thresholds.peak_factor;
+    (times >= factor && peak > 0).then(|| {
+        let (value, threshold) = (Figure::Ratio(times), Figure::Ratio(factor));
+        compared(
+            "used_memory_peak / used_memory",
+            value,
+            threshold,
+            Relation::AtLeast,
+        )
+    })
+}
+
+fn finished_defrag(derived: &Derived<'_>) -> Option<Evidence> {
+    let hits = derived
+        .sample
+        .fields
+        .active_defrag_hits
+        .filter(|hits| *hits > 0)?;
+    let at_rest = matches!(
+        derived.defrag,
+        Some(State::Idle | State::Off | State::Unknown)
+    );
+    at_rest.then(|| is("active_defrag_hits", Figure::Count(signed(hits))))
+}
+
+/// Lua's memory where it is a part of the waste worth naming.
+fn lua(derived: &Derived<'_>) -> Option<u64> {
+    let fields = &derived.sample.fields;
+    let lua = fields.used_memory_vm_total.or(fields.used_memory_lua)?;
+    (signed(lua) > waste(derived) / 10).then_some(lua)
+}
+
+fn at_work(derived: &Derived<'_>) -> Vec<Evidence> {
+    let effort = derived.sample.fields.active_defrag_running.unwrap_or(0);
+    let mut found = vec![is(
+        "active_defrag_running",
+        Figure::Percent(f64::from(effort)),
+    )];
+    if let Some(rate) = derived
+        .rates
+        .efficiency
+        .or(hit_rate(derived).map(|rate| 100.0 * rate))
+    {
+        let wanted = 100.0 * derived.thresholds.defrag_hit_rate;
+        let relation = if rate < wanted {
+            Relation::Below
+        } else {
+            Relation::AtLeast
+        };
+        let (value, threshold) = (Figure::Percent(rate), Figure::Percent(wanted));
+        found.push(compared("defrag hit rate", value, threshold, relation));
+    }
+    if let Some(bytes) = derived.sample.frag_bytes() {
+        found.push(is("allocator_frag_bytes", Figure::Bytes(bytes)));
+    }
+    if let Some(falling) = derived.rates.frag_falling {
+        found.push(is(
+            "fragmented bytes falling",
+            Figure::Count(i64::from(falling)),
+        ));
+    }
+    found
+}
+
+/// How large a part of the waste is, as evidence beside the ratio.
+fn in_part(derived: &Derived<'_>, field: &'static str, part: fn(&Parts) -> i64) -> Vec<Evidence> {
+    let threshold = Figure::Ratio(derived.thresholds.ratio);
+    let mut found = vec![compared(
+        "mem_fragmentation_ratio",
+        Figure::Ratio(ratio(derived)),
+        threshold,
+        Relation::AtLeast,
+    )];
+    if let Some(parts) = derived.waste.and_then(|waste| waste.parts) {
+        let half = Figure::Bytes(waste(derived) / 2);
+        let size = part(&parts);
+        let relation = if size >= waste(derived) / 2 {
+            Relation::AtLeast
+        } else {
+            Relation::Below
+        };
+        found.push(compared(field, Figure::Bytes(size), half, relation));
+    }
+    found
+}
+
+fn part_is_less(derived: &Derived<'_>, what: &str, part: fn(&Parts) -> i64) -> String {
+    match derived.waste.and_then(|waste| waste.parts) {
+        Some(parts) => {
+            format!(
+                "{what} are {} of {} wasted",
+                bytes(part(&parts)),
+                bytes(waste(derived))
+            )
+        }
+        None => "the allocator gives no statistics".to_owned(),
+    }
+}
+
+/// The ratio; of a sample that has none 1, which no rule takes for a fact: the
+/// first two rules hold then.
+pub(super) fn ratio(derived: &Derived<'_>) -> f64 {
+    derived.sample.ratio().unwrap_or(1.0)
+}
+
+fn used(derived: &Derived<'_>) -> u64 {
+    derived.sample.fields.used_memory.unwrap_or(0)
+}
+
+fn waste(derived: &Derived<'_>) -> i64 {
+    derived.waste.map_or(0, |waste| waste.total)
+}
+
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn size(size: u64) -> Figure {
+    Figure::Bytes(signed(size))
+}
+
+fn absent(field: &'static str) -> Evidence {
+    Evidence {
+        field,
+        value: None,
+        threshold: None,
+        relation: Relation::Absent,
+    }
+}
+
+fn is(field: &'static str, value: Figure) -> Evidence {
+    Evidence {
+        field,
+        value: Some(value),
+        threshold: None,
+        relation: Relation::Is,
+    }
+}
+
+fn compared(field: &'static str, value: Figure, threshold: Figure, relation: Relation) -> Evidence {
+    Evidence {
+        field,
+        value: Some(value),
+        threshold: Some(threshold),
+        relation,
+    }
+}
+
+fn below(field: &'static str, value: f64, threshold: f64) -> Evidence {
+    compared(
+        field,
+        Figure::Ratio(value),
+        Figure::Ratio(threshold),
+        Relation::Below,
+    )
+}
+
+fn wasted(derived: &Derived<'_>, threshold: i64, relation: Relation) -> Evidence {
+    compared(
+        "waste.total",
+        Figure::Bytes(waste(derived)),
+        Figure::Bytes(threshold),
+        relation,
+    )
+}
+
+fn uptime(derived: &Derived<'_>) -> Evidence {
+    let seconds = derived.sample.fields.uptime_in_seconds.unwrap_or(0);
+    is("uptime_in_seconds", Figure::Count(signed(seconds)))
+}
