@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod checker;
+pub mod fake;
 pub mod health;
 pub mod plugin;
 pub mod process;
@@ -18,6 +19,7 @@ pub mod servers;
 
 pub use agent::{Agent, AgentBuilder};
 pub use checker::{ChartSeen, Checker, DimensionSeen};
+pub use fake::Fake;
 pub use plugin::{PluginBuilder, PluginRun};
 pub use servers::{Kind, Server, ServerBuilder};
 
