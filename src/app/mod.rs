@@ -4,6 +4,7 @@
 //! below knows of it.
 
 pub mod check;
+pub mod logging;
 pub mod plugin;
 pub mod schedule;
 mod watch;

@@ -221,3 +221,90 @@ fn divide(part: u64, whole: u64) -> f64 {
 fn to_f64(bytes: i64) -> f64 {
     bytes as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(text: &str) -> Sample {
+        Sample::new(Duration::ZERO, &Info::parse(text.as_bytes()), None)
+    }
+
+    fn near(got: Option<f64>, want: f64) {
+        let got = got.unwrap_or_else(|| panic!("no value where {want} was expected"));
+        assert!((got - want).abs() < 1e-6, "{got} for {want}");
+    }
+
+    #[test]
+    fn the_ratio_goes_by_the_used_memory_of_the_same_tick() {
+        let text = "used_memory:957360\nused_memory_rss:4399104\nmem_fragmentation_ratio:0.01\n";
+        let tick = format!("{text}mem_fragmentation_bytes:-417039504\n");
+        near(sample(&tick).ratio(), 4_399_104.0 / 421_438_608.0);
+        let wrapped = format!("{text}mem_fragmentation_bytes:18446744073292512112\n");
+        near(sample(&wrapped).ratio(), 4_399_104.0 / 421_438_608.0);
+    }
+
+    /// 4.0 prints no bytes, and divides by the live figure itself.
+    #[test]
+    fn before_5_0_the_ratio_goes_by_the_live_figure() {
+        let text = "used_memory:1000000\nused_memory_rss:2345678\nmem_fragmentation_ratio:2.35\n";
+        near(sample(text).ratio(), 2.345_678);
+        assert_eq!(sample(text).allocator(), None);
+    }
+
+    #[test]
+    fn a_printed_ratio_that_disagrees_is_the_servers_own_word() {
+        let text = "used_memory:1000000\nused_memory_rss:2000000\nmem_fragmentation_ratio:1.50\n";
+        near(sample(text).ratio(), 1.5);
+        assert_eq!(sample("used_memory:0\nused_memory_rss:9\n").ratio(), None);
+    }
+
+    const JEMALLOC: &str = "mem_allocator:jemalloc-5.3.0\nallocator_allocated:1000000\n\
+                            allocator_active:1500000\nallocator_resident:1800000\n";
+
+    #[test]
+    fn allocator_frag_has_two_meanings() {
+        near(sample(JEMALLOC).allocator_frag(), 1.5);
+        assert_eq!(sample(JEMALLOC).frag_bytes(), Some(500_000));
+        let small_bins = format!("{JEMALLOC}allocator_muzzy:0\nallocator_frag_bytes:40000\n");
+        near(sample(&small_bins).allocator_frag(), 1.04);
+        assert_eq!(sample(&small_bins).frag_bytes(), Some(40_000));
+        near(sample(&small_bins).allocator_rss(), 1.2);
+    }
+
+    /// Valkey 8.1.1 and later on a system's jemalloc: the 0 is a constant.
+    #[test]
+    fn no_fragmentation_at_all_is_no_value() {
+        let constant = "allocator_muzzy:0\nallocator_frag_ratio:1.00\nallocator_frag_bytes:0\n";
+        let valkey = sample(&format!("{JEMALLOC}{constant}"));
+        assert_eq!((valkey.allocator_frag(), valkey.frag_bytes()), (None, None));
+        near(valkey.allocator_rss(), 1.2);
+    }
+
+    #[test]
+    fn what_a_server_without_jemalloc_makes_up_is_not_believed() {
+        let made_up = sample(&JEMALLOC.replace("jemalloc-5.3.0", "libc"));
+        assert_eq!(made_up.allocator(), None);
+        for ratio in [
+            made_up.allocator_frag(),
+            made_up.allocator_rss(),
+            made_up.rss_overhead(),
+        ] {
+            assert_eq!(ratio, None);
+        }
+    }
+
+    #[test]
+    fn any_child_is_a_fork_and_no_word_of_children_is_no_word() {
+        assert_eq!(sample("used_memory:1\n").forking(), None);
+        let idle = "rdb_bgsave_in_progress:0\naof_rewrite_in_progress:0\ncurrent_cow_size:7\n";
+        assert_eq!(sample(idle).forking(), Some(false));
+        assert_eq!(sample(idle).copied_by_child(), None);
+        let valkey = sample(&format!("{idle}slot_migration_fork_in_progress:1\n"));
+        assert_eq!(
+            (valkey.forking(), valkey.copied_by_child()),
+            (Some(true), Some(7))
+        );
+        assert_eq!(sample("loading:0\nasync_loading:1\n").loading(), Some(true));
+    }
+}

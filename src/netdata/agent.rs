@@ -39,6 +39,8 @@ pub struct Agent {
     pub update_every: Option<u32>,
     /// Least severity that reaches the log: `NETDATA_LOG_LEVEL` (2.x).
     pub log_level: Option<String>,
+    /// Form of log lines, `NETDATA_LOG_FORMAT` (2.x): `journal`, `logfmt`, `json`.
+    pub log_format: Option<String>,
 }
 
 impl Agent {
@@ -56,6 +58,7 @@ impl Agent {
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .filter(|seconds| *seconds > 0),
             log_level: text("NETDATA_LOG_LEVEL"),
+            log_format: text("NETDATA_LOG_FORMAT"),
         }
     }
 
