@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use redis_frag::model::charts::CHARTS;
 use support::{Agent, Kind, Server, health};
 
 const HEALTH: &str = include_str!("../health.d/redis_frag.conf");
@@ -35,6 +36,7 @@ struct Seen {
     defrag_gives: f64,
     purge_gives: f64,
     defrag: String,
+    verdict: String,
     alert: String,
 }
 
@@ -45,10 +47,13 @@ impl Seen {
         let latest = |id: &str, dimension: &str| agent.latest(&chart(id), dimension);
         let parts = ["fragmented", "releasable", "process", "other"];
         let wasted: Option<Vec<f64>> = parts.iter().map(|part| latest("wasted", part)).collect();
-        let states = ["unsupported", "off", "idle", "running", "paused", "unknown"];
-        let state = states
-            .iter()
-            .find(|state| latest("defrag_state", state) == Some(1.0))?;
+        // Of a chart of states exactly one dimension is 1.
+        let state = |id: &str| {
+            let chart = CHARTS.iter().find(|chart| chart.id == id)?;
+            let mut names = chart.dimensions.iter().map(|dimension| dimension.name);
+            let found = names.find(|name| latest(id, name) == Some(1.0));
+            found.map(str::to_owned)
+        };
         Some(Self {
             ratio: latest("ratio", "ratio")?,
             rss: latest("memory", "rss")?,
@@ -57,7 +62,8 @@ impl Seen {
             fragmented: latest("wasted", "fragmented")?,
             defrag_gives: latest("reclaimable", "active_defrag")?,
             purge_gives: latest("reclaimable", "memory_purge")?,
-            defrag: (*state).to_owned(),
+            defrag: state("defrag_state")?,
+            verdict: state("diagnosis")?,
             alert: agent.alarm_status(&chart("ratio"), "redis_frag_ratio")?,
         })
     }
@@ -81,8 +87,8 @@ impl Seen {
             mb(self.purge_gives)
         );
         println!(
-            "    active defrag: {}   alert redis_frag_ratio: {}",
-            self.defrag, self.alert
+            "    diagnosis: {}   active defrag: {}   alert redis_frag_ratio: {}",
+            self.verdict, self.defrag, self.alert
         );
     }
 
@@ -112,7 +118,7 @@ const STORY: &[Scene] = &[
             redis.fill(20_000_000);
             redis.delete_random(80);
         },
-        truth: |seen| seen.ratio > 1.8 && seen.alert == "CLEAR",
+        truth: |seen| seen.ratio > 1.8 && seen.verdict == "small" && seen.alert == "CLEAR",
         expected: "ratio far above 1.5 and yet the alert CLEAR, for there are no 50 MB of data",
         holds: Duration::from_secs(14),
         patience: Duration::from_secs(30),
@@ -120,8 +126,8 @@ const STORY: &[Scene] = &[
     Scene {
         title: "filled: 400 MB of values",
         act: |redis| redis.fill(400_000_000),
-        truth: |seen| seen.used > 400e6 && seen.ratio < 1.2 && seen.alert == "CLEAR",
-        expected: "ratio close to 1 and the alert CLEAR",
+        truth: |seen| seen.used > 400e6 && seen.verdict == "healthy" && seen.alert == "CLEAR",
+        expected: "ratio close to 1, healthy, and the alert CLEAR",
         holds: Duration::from_secs(8),
         patience: Duration::from_secs(20),
     },
@@ -130,8 +136,8 @@ const STORY: &[Scene] = &[
         act: |redis| {
             redis.delete_random(70);
         },
-        truth: |seen| seen.ratio > 2.0 && seen.fragmented > 150e6 && seen.raised(),
-        expected: "ratio above 2, most of the waste fragmented, the alert raised",
+        truth: |seen| seen.ratio > 2.0 && seen.verdict == "fragmented" && seen.raised(),
+        expected: "ratio above 2, found to be fragmented, the alert raised",
         holds: Duration::from_secs(4),
         patience: Duration::from_secs(30),
     },
@@ -141,16 +147,16 @@ const STORY: &[Scene] = &[
             redis.ok(&["CONFIG", "SET", "active-defrag-ignore-bytes", "10mb"]);
             redis.ok(&["CONFIG", "SET", "activedefrag", "yes"]);
         },
-        truth: |seen| seen.defrag == "running",
-        expected: "active defrag running",
+        truth: |seen| seen.verdict == "defrag_working",
+        expected: "active defrag running, and found to be working",
         holds: Duration::ZERO,
         patience: Duration::from_secs(15),
     },
     Scene {
         title: "recovered",
         act: |_| {},
-        truth: |seen| seen.ratio < 1.3 && seen.alert == "CLEAR",
-        expected: "ratio below 1.3 and the alert CLEAR again",
+        truth: |seen| seen.verdict == "healthy" && seen.ratio < 1.3 && seen.alert == "CLEAR",
+        expected: "ratio below 1.3, healthy, and the alert CLEAR again",
         holds: Duration::ZERO,
         patience: Duration::from_secs(90),
     },
