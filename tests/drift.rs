@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX, Chart};
+use redis_frag::model::verdict::Verdict;
 
 use crate::support::health;
 
@@ -295,4 +296,22 @@ fn the_readme_lists_every_alert() {
         .map(|template| (template["template"].clone(), template["on"].clone()))
         .collect();
     assert_eq!(listed, alerts);
+}
+
+#[test]
+fn the_readme_explains_every_verdict_in_the_order_of_the_rules() {
+    let readme = project_file("README.md");
+    let table = readme
+        .split("## Verdicts")
+        .nth(1)
+        .unwrap()
+        .split("## Alerts")
+        .next()
+        .unwrap();
+    let listed: Vec<String> = rows(table, "")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    let verdicts: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
+    assert_eq!(listed[2..], verdicts);
 }
