@@ -9,6 +9,8 @@ mod verdicts;
 use std::path::Path;
 use std::time::Duration;
 
+use redis_frag::model::charts::CHARTS;
+
 use crate::support::{Agent, AgentBuilder, Kind, Server, eventually, health};
 
 const SHIPPED: &str = include_str!("../health.d/redis_frag.conf");
@@ -115,13 +117,7 @@ fn all_four_servers_are_charted_with_what_they_say_themselves() {
         }
         near(latest("status", "up"), 1.0, "up");
     }
-    let families = [
-        "fragmentation",
-        "memory",
-        "active defrag",
-        "fork",
-        "collector",
-    ];
+    let families: Vec<&str> = CHARTS.iter().map(|chart| chart.family).collect();
     for (id, chart) in agent.charts().as_object().unwrap() {
         if id.starts_with("redis_frag_") {
             let family = chart["family"].as_str().unwrap();

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use redis_frag::model::defrag::State;
 use redis_frag::model::derive::Derived;
+use redis_frag::model::diagnosis;
 use redis_frag::model::history::History;
 use redis_frag::model::info::Info;
 use redis_frag::model::sample::Sample;
 use redis_frag::model::server::FragMeaning;
 use redis_frag::model::thresholds::Thresholds;
+use redis_frag::model::verdict::Verdict;
 use serde_json::{Value, json};
 
 /// Redis leaves its Lua arena out of the ratio and INFO does not print the
@@ -122,7 +124,9 @@ fn every_capture_is_read_as_a_careful_reader_would() {
         let got = concluded(&Derived::new(&sample, &thresholds, &mut History::default()));
         let mut want = expected[&name].clone();
         let why = want["why"].take();
-        want.as_object_mut().unwrap().remove("why");
+        for told_elsewhere in ["why", "verdict", "severity", "verdict_why"] {
+            want.as_object_mut().unwrap().remove(told_elsewhere);
+        }
         if want["frag_meaning"] == "small_bins" && !want["allocator_frag_milli"].is_null() {
             let (got_frag, want_frag) =
                 (&got["allocator_frag_milli"], &want["allocator_frag_milli"]);
@@ -134,6 +138,34 @@ fn every_capture_is_read_as_a_careful_reader_would() {
             want["allocator_frag_milli"] = got_frag.clone();
         }
         assert_eq!(got, want, "{name}: {why}");
+    }
+}
+
+#[test]
+fn every_capture_gets_the_verdict_of_a_careful_reader() {
+    let expected = expected();
+    let thresholds = Thresholds::default();
+    for (name, text) in captures() {
+        let sample = Sample::new(Duration::ZERO, &Info::parse(&text), None);
+        let derived = Derived::new(&sample, &thresholds, &mut History::default());
+        let found = diagnosis::diagnose(&derived);
+        let want = &expected[&name];
+        assert_eq!(
+            (found.verdict.name(), found.severity.name()),
+            (
+                want["verdict"].as_str().unwrap(),
+                want["severity"].as_str().unwrap()
+            ),
+            "{name}: {}\n{found:?}",
+            want["verdict_why"]
+        );
+        assert_eq!(derived.verdict, Some(found.verdict), "{name}");
+        let before = Verdict::ALL.iter().take_while(|v| **v != found.verdict);
+        assert!(
+            found.ruled_out.iter().map(|out| &out.verdict).eq(before),
+            "{name}: what comes before is ruled out, all of it"
+        );
+        assert!(!found.evidence.is_empty(), "{name}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX, Chart};
+use redis_frag::model::chart::Chart;
+use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
 use redis_frag::model::verdict::Verdict;
 
 use crate::support::health;

@@ -1,4 +1,4 @@
-//! All tests that need more than one file of the crate, in one binary: one link
+//! Tests that need more than one file of the crate, in one binary: one link
 //! step, and the real servers are found in one place.
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 mod agent;
 mod captures;
 mod config;
+mod diagnosis;
 mod drift;
 mod ending;
 mod install;

@@ -1,6 +1,6 @@
 //! From configuration files to jobs.
 //!
-//! [`file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
+//! [`mod@file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
 //! file. Must not know how an instance is asked, nor anything of the agent but
 //! where its folders are.
 

@@ -6,6 +6,7 @@
 use super::advice::{self, Advice};
 use super::defrag;
 use super::derive::Derived;
+use super::facts;
 use super::known_issues::{self, KnownIssue};
 use super::rules;
 use super::verdict::{Evidence, RuledOut, Severity, Verdict};
@@ -52,10 +53,15 @@ pub fn diagnose(derived: &Derived<'_>) -> Diagnosis {
             reason: (rule.otherwise)(derived),
         })
         .collect();
+    let severity = severity(derived, rule.verdict);
+    let mut evidence = (rule.evidence)(derived);
+    if severity == Severity::Critical {
+        evidence.extend(rules::severe_ratio(derived));
+    }
     Diagnosis {
         verdict: rule.verdict,
-        severity: severity(derived, rule.verdict),
-        evidence: (rule.evidence)(derived),
+        severity,
+        evidence,
         ruled_out,
         missing: missing(derived),
         defrag_reason: defrag::reason(derived),
@@ -67,7 +73,7 @@ pub fn diagnose(derived: &Derived<'_>) -> Diagnosis {
 /// Whether the ratio suggests swap, and nothing else explains it.
 #[must_use]
 pub fn swap_suspected(derived: &Derived<'_>) -> bool {
-    rules::swap_suspected(derived)
+    facts::swap_suspected(derived)
 }
 
 /// Known defects of this version that an operator should hear of.
@@ -94,7 +100,7 @@ fn severity(derived: &Derived<'_>, verdict: Verdict) -> Severity {
                 .sample
                 .allocator_frag()
                 .is_some_and(|frag| frag > severe);
-            if frag || rules::ratio(derived) > severe {
+            if frag || facts::ratio(derived) > severe {
                 Severity::Critical
             } else {
                 Severity::Warning
@@ -105,7 +111,7 @@ fn severity(derived: &Derived<'_>, verdict: Verdict) -> Severity {
 
 /// What would have made the diagnosis surer.
 fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
-    let mut missing = rules::needed_but_missing(derived);
+    let mut missing = facts::needed_but_missing(derived);
     let sample = derived.sample;
     let jemalloc = sample
         .server
@@ -117,7 +123,7 @@ fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
     if !jemalloc && sample.answered() {
         missing.push("allocator statistics");
     }
-    if sample.ratio().is_some_and(|ratio| ratio < 1.0) {
+    if facts::may_swap(derived) {
         missing.push("VmSwap");
     }
     missing

@@ -243,11 +243,15 @@ mod read {
         (value.unsigned_abs() < ABSURD).then_some(value)
     }
 
-    /// `"-nan"` and `"inf"` parse as numbers in Rust, so finite is asked for.
+    /// `"-nan"` and `"inf"` parse as numbers in Rust, so a range is asked for: no
+    /// quotient of two sizes is larger than a size, and a percentage of 1e308
+    /// would be infinite.
     pub(super) fn ratio(text: &str) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "a power of two is exact")]
+        let absurd = ABSURD as f64;
         text.parse()
             .ok()
-            .filter(|ratio: &f64| ratio.is_finite() && *ratio >= 0.0)
+            .filter(|ratio: &f64| (0.0..absurd).contains(ratio))
     }
 
     pub(super) fn seconds(text: &str) -> Option<f64> {

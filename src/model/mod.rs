@@ -4,10 +4,12 @@
 //! is spoken to. Everything could be worked out on paper.
 
 pub mod advice;
+pub mod chart;
 pub mod charts;
 pub mod defrag;
 pub mod derive;
 pub mod diagnosis;
+mod facts;
 pub mod history;
 pub mod info;
 pub mod known_issues;

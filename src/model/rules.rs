@@ -6,7 +6,10 @@
 use super::advice;
 use super::defrag::{self, State};
 use super::derive::Derived;
-use super::history;
+use super::facts::{
+    Part, buffers, hit_rate, is_ineffective, is_starting, lua, most, needed_but_missing, outside,
+    ratio, signed, swap_suspected, used, waste,
+};
 use super::text::bytes;
 use super::verdict::{Evidence, Figure, Relation, Verdict};
 use super::waste::Parts;
@@ -52,8 +55,8 @@ pub(super) const RULES: [Rule; 12] = [
             (false, _) => format!("the ratio {:.2} is not below 1", ratio(d)),
             (true, false) => format!("used memory is only {}", bytes(signed(used(d)))),
             (true, true) => format!(
-                "the ratio is {:.2}, but client and replication buffers of {} were allocated and \
-                 not touched yet",
+                "the ratio is {:.2}, but buffers and script engines hold {}, some of it allocated \
+                 and never touched",
                 ratio(d),
                 bytes(signed(buffers(d)))
             ),
@@ -124,6 +127,7 @@ pub(super) const RULES: [Rule; 12] = [
         evidence: |d| at_work(d),
         otherwise: |d| match d.defrag {
             Some(State::Running) => "active defrag runs without effect".into(),
+            Some(State::Unknown) | None => "no cycle is under way".into(),
             _ => defrag::reason(d),
         },
     },
@@ -191,11 +195,13 @@ pub(super) const RULES: [Rule; 12] = [
                 Figure::Ratio(d.thresholds.ratio),
                 Relation::AtLeast,
             );
-            vec![
+            let mut found = vec![
                 above,
                 is("waste.total", Figure::Bytes(waste(d))),
                 absent("allocator_allocated"),
-            ]
+            ];
+            found.extend(lua(d).map(|lua| is("used_memory_lua", size(lua))));
+            found
         },
         otherwise: |_| String::new(),
     },
@@ -210,122 +216,12 @@ pub(super) fn first(derived: &Derived<'_>) -> (usize, &'static Rule) {
     (first, &RULES[first])
 }
 
-/// What every rule rests on; Dragonfly, Garnet and proxies lack some of it.
-pub(super) fn needed_but_missing(derived: &Derived<'_>) -> Vec<&'static str> {
-    let fields = &derived.sample.fields;
-    [
-        ("used_memory", fields.used_memory.is_none()),
-        ("used_memory_rss", fields.used_memory_rss.is_none()),
-        (
-            "mem_fragmentation_ratio",
-            fields.mem_fragmentation_ratio.is_none(),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(name, missing)| missing.then_some(name))
-    .collect()
-}
-
-/// Before the server's first cron tick RSS is 0 and every ratio `-nan`.
-fn is_starting(derived: &Derived<'_>) -> bool {
-    let sample = derived.sample;
-    let young = sample
-        .fields
-        .uptime_in_seconds
-        .is_some_and(|seconds| seconds < 10);
-    sample.loading() == Some(true) || (young && sample.ratio().is_none())
-}
-
-/// Whether the ratio suggests swap: some memory is not resident, and no buffer
-/// that was allocated and never touched explains it (a client that announced a
-/// 400 MB value brought the ratio to 0.01 on every version, without swap).
-pub(super) fn swap_suspected(derived: &Derived<'_>) -> bool {
-    let (Some(rss), Some(at_tick)) = (
-        derived.sample.fields.used_memory_rss,
-        derived.sample.used_at_tick(),
-    ) else {
-        return false;
-    };
-    ratio(derived) < 1.0
-        && used(derived) > derived.thresholds.swap_min_used_memory
-        && at_tick.saturating_sub(rss) > buffers(derived)
-}
-
-/// Bytes of buffers that may be allocated and not touched yet.
-fn buffers(derived: &Derived<'_>) -> u64 {
-    let fields = &derived.sample.fields;
-    [
-        fields.mem_clients_normal,
-        fields.mem_clients_slaves,
-        fields.mem_aof_buffer,
-        fields.mem_replication_backlog,
-    ]
-    .into_iter()
-    .flatten()
-    .fold(0, u64::saturating_add)
-}
-
-/// A run is judged after five minutes: a low hit rate alone proves nothing (runs
-/// that mended all ended at 23% to 31%), fragmented bytes that do not fall do.
-/// Before that only a hopeless hit rate counts (one that stagnated stood at 2%).
-fn is_ineffective(derived: &Derived<'_>) -> bool {
-    let lately = derived.rates.efficiency.map(|percent| percent / 100.0);
-    let long = derived
-        .rates
-        .running_for
-        .is_some_and(|time| time >= history::PATIENCE);
-    if long && derived.rates.frag_falling.is_some() {
-        return derived.rates.frag_falling == Some(false)
-            && lately.is_some_and(|rate| rate < derived.thresholds.defrag_hit_rate);
-    }
-    let hopeless = |rate: f64| rate < HOPELESS_HIT_RATE;
-    hit_rate(derived).is_some_and(hopeless) && lately.is_none_or(hopeless)
-}
-
-/// A hit rate from a single sample below which active defrag does nothing.
-const HOPELESS_HIT_RATE: f64 = 0.1;
-
-/// Allocations that must have been examined for a hit rate to mean anything.
-const ENOUGH_EXAMINED: u64 = 1000;
-
-/// Moved of examined allocations since the server's counters began.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "a share of counters needs few digits"
-)]
-fn hit_rate(derived: &Derived<'_>) -> Option<f64> {
-    let fields = &derived.sample.fields;
-    let (hits, misses) = (fields.active_defrag_hits?, fields.active_defrag_misses?);
-    let examined = hits
-        .checked_add(misses)
-        .filter(|examined| *examined >= ENOUGH_EXAMINED)?;
-    Some(hits as f64 / examined as f64)
-}
-
-/// Where most of the waste is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Fragmented,
-    Releasable,
-    Outside,
-}
-
-fn most(derived: &Derived<'_>) -> Option<Part> {
-    let parts = derived.waste?.parts?;
-    let (holes, pages, beyond) = (parts.fragmented, parts.releasable, outside(&parts));
-    Some(if holes >= pages && holes >= beyond {
-        Part::Fragmented
-    } else if pages >= beyond {
-        Part::Releasable
-    } else {
-        Part::Outside
-    })
-}
-
-/// What neither defrag nor a purge reaches. Lua of servers before 7.4 is here: in
-/// `other` where all of the process uses one jemalloc (Debian), else in `process`.
-fn outside(parts: &Parts) -> i64 {
-    parts.process.saturating_add(parts.other)
+/// The ratio where it alone makes a verdict critical.
+pub(super) fn severe_ratio(derived: &Derived<'_>) -> Option<Evidence> {
+    let severe = derived.thresholds.allocator_frag_ratio;
+    let above = ratio(derived) > severe;
+    let (value, threshold) = (Figure::Ratio(ratio(derived)), Figure::Ratio(severe));
+    above.then(|| compared("mem_fragmentation_ratio", value, threshold, Relation::Above))
 }
 
 fn past_peak(derived: &Derived<'_>) -> Option<Evidence> {
@@ -354,13 +250,6 @@ fn finished_defrag(derived: &Derived<'_>) -> Option<Evidence> {
         Some(State::Idle | State::Off | State::Unknown)
     );
     at_rest.then(|| is("active_defrag_hits", Figure::Count(signed(hits))))
-}
-
-/// Lua's memory where it is a part of the waste worth naming.
-fn lua(derived: &Derived<'_>) -> Option<u64> {
-    let fields = &derived.sample.fields;
-    let lua = fields.used_memory_vm_total.or(fields.used_memory_lua)?;
-    (signed(lua) > waste(derived) / 10).then_some(lua)
 }
 
 fn at_work(derived: &Derived<'_>) -> Vec<Evidence> {
@@ -428,24 +317,6 @@ fn part_is_less(derived: &Derived<'_>, what: &str, part: fn(&Parts) -> i64) -> S
         }
         None => "the allocator gives no statistics".to_owned(),
     }
-}
-
-/// The ratio; of a sample that has none 1, which no rule takes for a fact: the
-/// first two rules hold then.
-pub(super) fn ratio(derived: &Derived<'_>) -> f64 {
-    derived.sample.ratio().unwrap_or(1.0)
-}
-
-fn used(derived: &Derived<'_>) -> u64 {
-    derived.sample.fields.used_memory.unwrap_or(0)
-}
-
-fn waste(derived: &Derived<'_>) -> i64 {
-    derived.waste.map_or(0, |waste| waste.total)
-}
-
-fn signed(size: u64) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 fn size(size: u64) -> Figure {

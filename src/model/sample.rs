@@ -48,6 +48,7 @@ impl Sample {
             at,
             server: Some(server),
             fields: info.fields,
+            volatile_keys: info.volatile_keys,
             ..Self::default()
         }
     }

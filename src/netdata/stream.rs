@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::charts::{CHARTS, CONTEXT_PREFIX, Chart, Kind, LABELS};
+use crate::model::chart::{Chart, Kind};
+use crate::model::charts::{CHARTS, CONTEXT_PREFIX, LABELS};
 use crate::model::derive::Derived;
 use crate::model::sample::Sample;
 

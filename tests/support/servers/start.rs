@@ -12,7 +12,7 @@ use super::super::process::{self, Tie};
 use super::load::Keys;
 use super::{Kind, Server};
 
-pub(super) const START_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;
 
