@@ -1,8 +1,9 @@
 //! Arguments, as clap reads them. Types only.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Says where the memory of a Redis went and what would bring it back.
 ///
@@ -32,4 +33,163 @@ pub enum Command {
         /// This file instead of the agent's
         file: Option<PathBuf>,
     },
+    /// Say where the memory of instances went and what would bring it back
+    ///
+    /// Exit code: 0 fine, 1 warning, 2 critical, 3 could not tell, 64 wrong usage;
+    /// of several instances the worst, where 3 counts less than 1 and 2.
+    Diagnose(Diagnose),
+    /// Diagnose recorded INFO texts, in the order of their time
+    ///
+    /// Exit code by the last one, as of diagnose; 3 where a file is no INFO text.
+    Replay(Replay),
+    /// Record an instance for replay, without secrets
+    ///
+    /// Kept: numbers, and what names server, version and allocator. Left out: all
+    /// other texts, ports and process ids; run ids are numbered. Exit code: 0
+    /// recorded, 3 not, 64 wrong usage.
+    Record(Record),
+}
+
+/// How instances are reached that are given by address, or found.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Access {
+    /// User for an ADDRESS that names none
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+
+    /// File with the password for an ADDRESS that has none; else the variable
+    /// REDIS_FRAG_PASSWORD is taken
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
+    /// Longest wait for an instance, as 500ms, 3s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+
+    /// Ask each server once for MEMORY MALLOC-STATS, which blocks it for a
+    /// millisecond and tells whether its build can defragment
+    #[arg(long)]
+    pub malloc_stats: bool,
+}
+
+/// `redis-frag diagnose`
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// Jobs of the configuration, or addresses: redis://host:port, host:port,
+    /// unix:///path, /path; without any, all jobs, or what listens on this machine
+    #[arg(value_name = "ADDRESS|JOB")]
+    pub targets: Vec<String>,
+
+    /// One JSON object a line for each instance
+    #[arg(long)]
+    pub json: bool,
+
+    /// Again and again, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+
+    /// Seconds between rounds of --watch
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub interval: u32,
+
+    /// How they are reached
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// `redis-frag replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Texts of INFO, as redis-cli INFO or redis-frag record wrote them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// One JSON object a line for each file
+    #[arg(long)]
+    pub json: bool,
+
+    /// What redis-cli CONFIG GET '*defrag*' printed
+    #[arg(long, value_name = "FILE")]
+    pub config_get: Option<PathBuf>,
+
+    /// What redis-cli MEMORY MALLOC-STATS printed
+    #[arg(long, value_name = "FILE")]
+    pub malloc_stats: Option<PathBuf>,
+}
+
+/// `redis-frag record`
+#[derive(Debug, Args)]
+pub struct Record {
+    /// A job of the configuration, or an address
+    #[arg(value_name = "ADDRESS|JOB")]
+    pub target: String,
+
+    /// How long, as 60s, 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub length: Duration,
+
+    /// Time between samples
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub every: Duration,
+
+    /// Folder for it: a new or an empty one
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+
+    /// How it is reached
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// Reads `500ms`, `60s`, `5m`, `1h`, or bare seconds; at least 50 ms, at most a
+/// week.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("write a number and ms, s, m or h, as 60s".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a number and ms, s, m or h, as 60s".to_owned())?;
+    let time = Duration::from_millis(number.saturating_mul(millis));
+    if (Duration::from_millis(50)..=Duration::from_secs(7 * 86_400)).contains(&time) {
+        Ok(time)
+    } else {
+        Err("write a time from 50ms to 168h".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("60s", 60_000),
+            ("2", 2000),
+            ("5m", 300_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in [
+            "",
+            "s",
+            "0s",
+            "1ms",
+            "-1s",
+            "1.5s",
+            "9999h",
+            "1 s",
+            "99999999999999999999s",
+        ] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
 }

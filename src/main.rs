@@ -1,17 +1,28 @@
 //! Arguments, run, exit code; nothing else.
 
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use redis_frag::app::{check, logging, plugin};
+use clap::error::ErrorKind;
+use log::LevelFilter;
+use redis_frag::app::screen::Screen;
+use redis_frag::app::{Failure, check, diagnose, logging, plugin, record, replay};
 use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let agent = Agent::from_env(|name| std::env::var(name).ok());
     logging::start(cli.debug, &agent);
+    if cli.command.is_some() && !cli.debug {
+        // A person reads the result, and only what is wrong beside it.
+        log::set_max_level(log::max_level().min(LevelFilter::Warn));
+    }
     match cli.command {
         None => match plugin::run(&agent, cli.update_every) {
             Ok(()) => ExitCode::SUCCESS,
@@ -29,14 +40,61 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+        Some(Command::Diagnose(args)) => ended(diagnose::run(&agent, &args, &screen, &mut print)),
+        Some(Command::Replay(args)) => ended(replay::run(&args, &screen(), &mut print)),
+        Some(Command::Record(args)) => {
+            let recorded = record::run(&agent, &args, &|text| eprintln!("redis-frag: {text}"));
+            ended(recorded.map(|()| 0))
+        }
     }
 }
 
-/// A reader that went away, such as `head`, is no error.
-fn print(text: &str) {
+/// What a person's command ends with.
+fn ended(result: Result<u8, Failure>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("redis-frag: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Help and version are what was asked for. Wrong usage of a command whose exit
+/// code is a diagnosis must not look like one.
+fn misused(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let diagnoses = |word: OsString| {
+        ["diagnose", "replay", "record"]
+            .iter()
+            .any(|name| word == *name)
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if std::env::args_os().skip(1).any(diagnoses) => ExitCode::from(Failure::USAGE),
+        _ => ExitCode::from(2),
+    }
+}
+
+/// What stdout is.
+fn screen() -> Screen {
     #[expect(
         clippy::disallowed_methods,
         reason = "a person's command: no agent listens"
     )]
-    let _ = io::stdout().write_all(text.as_bytes());
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&stdout).ok();
+    let size = size.map(|size| (size.ws_col, size.ws_row));
+    Screen::new(stdout.is_terminal(), size, |name| std::env::var(name).ok())
+}
+
+/// A reader that went away, such as `head`, is no error; says whether it is there.
+fn print(text: &str) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person's command: no agent listens"
+    )]
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(text.as_bytes());
+    written.and_then(|()| stdout.flush()).is_ok()
 }

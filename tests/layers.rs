@@ -43,7 +43,16 @@ const PURE: &[&str] = &[
     "config/units.rs",
     "config/values.rs",
     "config/yaml.rs",
+    "app/record/scrub.rs",
+    "app/report/bar.rs",
+    "app/report/json.rs",
+    "app/report/mod.rs",
+    "app/report/page.rs",
+    "app/report/summary.rs",
+    "app/report/text.rs",
+    "app/report/words.rs",
     "app/schedule.rs",
+    "app/screen.rs",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -7,6 +7,7 @@
 
 mod agent;
 mod captures;
+mod cli;
 mod config;
 mod diagnosis;
 mod drift;

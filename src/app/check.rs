@@ -21,16 +21,7 @@ const STOCK_DIR: &str = "/usr/lib/netdata/conf.d";
 pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
     let loaded = match file {
         Some(path) => load::from_file(path),
-        None => load::from_dirs([
-            agent
-                .user_config_dir
-                .as_deref()
-                .unwrap_or(Path::new(USER_DIR)),
-            agent
-                .stock_config_dir
-                .as_deref()
-                .unwrap_or(Path::new(STOCK_DIR)),
-        ]),
+        None => load(agent),
     };
     let sound = loaded
         .parsed
@@ -38,6 +29,20 @@ pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
         .iter()
         .all(|p| p.severity == Severity::Warning);
     (text(&loaded), sound)
+}
+
+/// Reads the file that the agent's plugin would read.
+pub(super) fn load(agent: &Agent) -> Loaded {
+    load::from_dirs([
+        agent
+            .user_config_dir
+            .as_deref()
+            .unwrap_or(Path::new(USER_DIR)),
+        agent
+            .stock_config_dir
+            .as_deref()
+            .unwrap_or(Path::new(STOCK_DIR)),
+    ])
 }
 
 fn text(loaded: &Loaded) -> String {

@@ -4,7 +4,73 @@
 //! below knows of it.
 
 pub mod check;
+pub mod diagnose;
 pub mod logging;
 pub mod plugin;
+pub mod record;
+pub mod replay;
+pub mod report;
 pub mod schedule;
+pub mod screen;
+mod target;
 mod watch;
+
+use thiserror::Error;
+
+use crate::model::verdict::Severity;
+
+/// Why a person's command did not come to a result.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Failure {
+    /// The command line asks for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// The command line is right, and nothing could be told.
+    #[error("{0}")]
+    Unable(String),
+}
+
+impl Failure {
+    /// `EX_USAGE` of sysexits.h, apart from what a diagnosis can end with.
+    pub const USAGE: u8 = 64;
+
+    /// What the program ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => Self::USAGE,
+            Self::Unable(_) => exit_code(Severity::Unknown),
+        }
+    }
+}
+
+/// What the program ends with after a diagnosis.
+#[must_use]
+pub fn exit_code(severity: Severity) -> u8 {
+    match severity {
+        Severity::Fine => 0,
+        Severity::Warning => 1,
+        Severity::Critical => 2,
+        Severity::Unknown => 3,
+    }
+}
+
+/// Takes a piece of the output; says whether anybody still reads.
+pub type Out<'a> = &'a mut dyn FnMut(&str) -> bool;
+
+/// Runs a person's command that asks servers, in this thread.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()
+        .map_err(|error| {
+            Failure::Unable(format!(
+                "cannot start: {error}; check the limits of processes and open files"
+            ))
+        })?;
+    let done = runtime.block_on(work);
+    // A name that is being resolved must not hold up the end.
+    runtime.shutdown_background();
+    done
+}

@@ -93,7 +93,7 @@ fn jobs(loaded: Loaded, interval: u32) -> Vec<Arc<Job>> {
 }
 
 /// Problems to the log, with their file.
-fn tell(loaded: &Loaded) {
+pub(super) fn tell(loaded: &Loaded) {
     let Some(path) = &loaded.path else {
         log::info!("no configuration file: looking for instances on this machine");
         return;

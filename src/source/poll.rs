@@ -21,7 +21,7 @@ use super::connect::Connection;
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
-const SECTIONS: &[&str] = &[
+pub const SECTIONS: &[&str] = &[
     "server",
     "memory",
     "persistence",
@@ -40,6 +40,17 @@ const SETTINGS_AGAIN: Duration = Duration::from_secs(5);
 /// and every try leaves a line in the server's ACL LOG.
 const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 
+/// What a server answered last, word for word.
+#[derive(Debug, Clone, Default)]
+pub struct Replies {
+    /// INFO.
+    pub info: Vec<u8>,
+    /// CONFIG GET of the defrag settings: name, value; empty where refused.
+    pub settings: Vec<(String, String)>,
+    /// MEMORY MALLOC-STATS, where it was asked and answered.
+    pub malloc_stats: Option<String>,
+}
+
 /// The conversation with one instance.
 pub struct Poller {
     job: Arc<Job>,
@@ -53,6 +64,7 @@ pub struct Poller {
     settings_refused: bool,
     build: Option<Build>,
     build_asked: bool,
+    replies: Option<Replies>,
 }
 
 impl Poller {
@@ -70,7 +82,19 @@ impl Poller {
             settings_refused: false,
             build: None,
             build_asked: false,
+            replies: None,
         }
+    }
+
+    /// Keeps the replies themselves from now on, for [`Self::replies`].
+    pub fn keep_replies(&mut self) {
+        self.replies = Some(Replies::default());
+    }
+
+    /// The replies of the last collection; `None` where they are not kept.
+    #[must_use]
+    pub fn replies(&self) -> Option<&Replies> {
+        self.replies.as_ref()
     }
 
     /// Takes one sample within `patience`, connecting first where needed. After
@@ -105,6 +129,9 @@ impl Poller {
         let info = Info::parse(text);
         if info == Info::default() {
             return Err(Trouble::NotInfo);
+        }
+        if let Some(kept) = &mut self.replies {
+            kept.info = text.to_vec();
         }
         let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
         sample.round_trip = Some(answered - asked);
@@ -177,7 +204,13 @@ impl Poller {
         let mut command = redis::cmd("MEMORY");
         command.arg("MALLOC-STATS");
         match self.ask(&command).await {
-            Ok(reply) => self.build = texts(&reply).first().and_then(|text| Build::parse(text)),
+            Ok(reply) => {
+                let text = texts(&reply).first().copied();
+                self.build = text.and_then(Build::parse);
+                if let Some(kept) = &mut self.replies {
+                    kept.malloc_stats = text.map(str::to_owned);
+                }
+            }
             Err(trouble) => {
                 if !trouble.is_answer() {
                     self.connection = None;
@@ -198,6 +231,10 @@ impl Poller {
             Ok(reply) => {
                 let texts = texts(&reply);
                 let pairs = texts.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+                if let Some(kept) = &mut self.replies {
+                    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                    kept.settings = pairs.clone().map(owned).collect();
+                }
                 self.settings = DefragConfig::from_pairs(pairs);
                 self.settings_due = now + SETTINGS_EVERY;
                 self.settings_refused = false;

@@ -1,0 +1,227 @@
+//! `redis-frag diagnose`: asks instances, all at once, and reports the worst first.
+//!
+//! Collects and orders; how a report looks is `report/`. Printing is main's.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::cli;
+use crate::model::derive::Derived;
+use crate::model::sample::Sample;
+use crate::netdata::agent::Agent;
+use crate::source::trouble::Trouble;
+
+use super::report::{self, Report, json, summary, words};
+use super::screen::Screen;
+use super::target::{self, Origin, Target};
+use super::{Failure, Out, block_on, exit_code};
+
+/// Between two samples where one does not tell rates.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// What is told where nobody named an instance and none is there.
+const NONE_FOUND: &str = "no instance found: nothing listens at the usual addresses of this \
+                          machine; name one: redis-frag diagnose HOST:PORT";
+
+/// Hides and shows the cursor of a terminal; clears it.
+const BEGIN: &str = "\u{1b}[?25l\u{1b}[2J";
+const END: &str = "\u{1b}[?25h\n";
+
+/// Diagnoses what the arguments name and returns the exit code.
+///
+/// # Errors
+/// Why there is nothing to report.
+pub fn run(
+    agent: &Agent,
+    args: &cli::Diagnose,
+    screen: &dyn Fn() -> Screen,
+    out: Out<'_>,
+) -> Result<u8, Failure> {
+    let targets = target::all(agent, &args.targets, &args.access)?;
+    block_on(async {
+        if args.watch {
+            return watch(targets, args, screen, out).await;
+        }
+        let (_, reports) = round(targets).await;
+        if reports.is_empty() {
+            return Err(Failure::Unable(NONE_FOUND.to_owned()));
+        }
+        out(&shown(&reports, args.json, &screen()));
+        Ok(exit_code(report::worst(&reports)))
+    })
+}
+
+/// Round after round, until a signal or until nobody reads any more.
+async fn watch(
+    mut targets: Vec<Target>,
+    args: &cli::Diagnose,
+    screen: &dyn Fn() -> Screen,
+    out: Out<'_>,
+) -> Result<u8, Failure> {
+    let cannot = |error: std::io::Error| Failure::Unable(format!("no signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let redraws = screen().terminal && !args.json;
+    let mut due = interval(Duration::from_secs(u64::from(args.interval)));
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if redraws {
+        out(BEGIN);
+    }
+    loop {
+        let next = async {
+            due.tick().await;
+            round(std::mem::take(&mut targets)).await
+        };
+        let reports = tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            (asked, reports) = next => {
+                targets = asked;
+                reports
+            }
+        };
+        if !out(&in_watch(&reports, args, &screen())) {
+            break;
+        }
+    }
+    if redraws {
+        out(END);
+    }
+    Ok(0)
+}
+
+/// What one round of a watch writes.
+fn in_watch(reports: &[Report], args: &cli::Diagnose, screen: &Screen) -> String {
+    if args.json {
+        return shown(reports, true, screen);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = words::utc(now.unwrap_or_default().as_secs());
+    let every = args.interval;
+    let mut text = format!("{now}, every {every} s, Ctrl-C ends\n\n");
+    if reports.is_empty() {
+        text.push_str(NONE_FOUND);
+        text.push('\n');
+    }
+    text += &shown(reports, false, screen);
+    if screen.terminal {
+        screen.redraw(&text)
+    } else {
+        text.push('\n');
+        text
+    }
+}
+
+fn shown(reports: &[Report], as_json: bool, screen: &Screen) -> String {
+    if as_json {
+        reports.iter().map(json::line).collect()
+    } else {
+        summary::all(reports, &screen.style())
+    }
+}
+
+/// Asks all at once, so that one that hangs holds up none, and puts the worst
+/// first. A process that was found in two ways is reported once.
+async fn round(targets: Vec<Target>) -> (Vec<Target>, Vec<Report>) {
+    let asked = targets.into_iter().map(|target| {
+        let name = target.job.name.clone();
+        (name, tokio::spawn(ask(target)))
+    });
+    let asked: Vec<_> = asked.collect();
+    let (mut targets, mut reports, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for (name, task) in asked {
+        let Ok((target, answer)) = task.await else {
+            let told = "redis-frag broke down over its answer, which is a defect of redis-frag";
+            reports.push(Report::unreachable(&name, told));
+            continue;
+        };
+        let discovered = target.origin == Origin::Discovered;
+        match answer {
+            Answer::Found(report, run_id) => {
+                let is_new = run_id.is_none_or(|id| seen.insert(id));
+                if is_new || !discovered {
+                    reports.push(*report);
+                }
+            }
+            Answer::Trouble(Trouble::Connect(_)) if discovered => {}
+            Answer::Trouble(trouble) => {
+                reports.push(signed(
+                    Report::unreachable(&name, &target.told(&trouble)),
+                    &target,
+                ));
+            }
+        }
+        targets.push(target);
+    }
+    report::sort(&mut reports);
+    (targets, reports)
+}
+
+/// What came of asking.
+enum Answer {
+    /// A report, and the identity of the process.
+    Found(Box<Report>, Option<String>),
+    /// Why not.
+    Trouble(Trouble),
+}
+
+async fn ask(mut target: Target) -> (Target, Answer) {
+    let answer = match target.ask().await {
+        Ok(sample) => {
+            let first = found(&mut target, &sample);
+            Answer::Found(
+                Box::new(again(&mut target, &sample, first).await),
+                run_id(&sample),
+            )
+        }
+        Err(trouble) => {
+            let at = Sample::unreachable(Duration::ZERO);
+            target.history.push(&at);
+            Answer::Trouble(trouble)
+        }
+    };
+    (target, answer)
+}
+
+/// A second sample where active defrag is at work and its rates are not known yet.
+async fn again(target: &mut Target, sample: &Sample, first: Report) -> Report {
+    let running = sample.fields.active_defrag_running;
+    let known = first
+        .found
+        .as_ref()
+        .is_ok_and(|found| found.rates.hits.is_some());
+    if known || running.is_none_or(|effort| effort == 0) {
+        return first;
+    }
+    sleep(BETWEEN).await;
+    match target.ask().await {
+        Ok(sample) => found(target, &sample),
+        Err(_) => first,
+    }
+}
+
+fn found(target: &mut Target, sample: &Sample) -> Report {
+    let derived = Derived::new(sample, &target.job.thresholds, &mut target.history);
+    let report = Report::of(&target.job.name, &derived);
+    signed(report, target)
+}
+
+/// A report with the way to its instance.
+fn signed(report: Report, target: &Target) -> Report {
+    let address = words::clean(&target.job.address.to_string());
+    Report {
+        address: Some(address).filter(|address| *address != report.instance),
+        client: words::clean(&target.client()),
+        ..report
+    }
+}
+
+fn run_id(sample: &Sample) -> Option<String> {
+    sample
+        .server
+        .as_ref()
+        .and_then(|server| server.run_id.clone())
+}

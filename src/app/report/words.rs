@@ -1,0 +1,163 @@
+//! Words and figures for a report: cleaned, wrapped, rounded, in columns.
+//!
+//! Pure formatting. Must not know what is reported.
+
+/// Longest piece of somebody else's text that is shown.
+const LONGEST: usize = 400;
+
+/// Somebody else's text on one line, without anything that moves a cursor,
+/// colours a terminal or turns the direction of writing round.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let seen = |c: &char| !c.is_control() && !is_invisible(*c);
+    let spaced = text.chars().map(|c| match c {
+        '\n' | '\r' | '\t' => ' ',
+        other => other,
+    });
+    spaced.filter(seen).take(LONGEST).collect()
+}
+
+/// Marks that change how the text around them is shown.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Breaks a text between words into lines of at most `width` characters. A word
+/// that is longer stands alone, uncut, so that it can be copied.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if length(line) + 1 + length(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Characters of a text.
+#[must_use]
+pub fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A text cut to `width` characters.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if length(text) <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}~")
+}
+
+/// A text cut to its last `width` characters: of file names the end differs.
+#[must_use]
+pub fn end(text: &str, width: usize) -> String {
+    let surplus = length(text).saturating_sub(width);
+    if surplus == 0 {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(surplus + 1).collect();
+    format!("~{kept}")
+}
+
+/// A ratio or percentage with at most three decimals; `None` of what is no number.
+#[must_use]
+pub fn rounded(value: f64) -> Option<f64> {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    // Beyond 2^53 there are no decimals to round, and the product may overflow.
+    let rounded = if rounded.is_finite() { rounded } else { value };
+    rounded.is_finite().then_some(rounded)
+}
+
+/// A ratio as people read it: two decimals, more where they matter.
+#[must_use]
+pub fn ratio(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+/// Seconds since 1970 as `2026-11-23 16:14:05Z`.
+#[must_use]
+pub fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}Z",
+        second % 60
+    )
+}
+
+/// Year, month and day of a day since 1970: Howard Hinnant's `civil_from_days`.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (year + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_words_cannot_reach_the_terminal() {
+        for (text, want) in [
+            ("jemalloc-5.3.0", "jemalloc-5.3.0"),
+            ("\u{1b}[31mred\u{7}", "[31mred"),
+            ("a\r\nb\tc", "a  b c"),
+            ("\u{9b}31m\u{202e}cba", "31mcba"),
+            ("größe", "größe"),
+        ] {
+            assert_eq!(clean(text), want);
+        }
+        assert_eq!(length(&clean(&"x".repeat(9000))), LONGEST);
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a unbreakable b", 5), ["a", "unbreakable", "b"]);
+        assert_eq!(wrap("  ", 5), Vec::<String>::new());
+        assert_eq!(wrap("größe äöü", 9), ["größe äöü"]);
+        assert_eq!(cut("instance", 5), "inst~");
+        assert_eq!(cut("größe", 5), "größe");
+        assert_eq!(end("info-000001.txt", 8), "~001.txt");
+        assert_eq!(end("größe", 5), "größe");
+    }
+
+    #[test]
+    fn numbers_have_at_most_three_decimals() {
+        assert_eq!(rounded(3.587_64), Some(3.588));
+        assert_eq!(rounded(1.0), Some(1.0));
+        assert_eq!(rounded(f64::NAN), None);
+        assert_eq!(rounded(f64::INFINITY), None);
+        assert_eq!(rounded(f64::MAX), Some(f64::MAX));
+        assert_eq!(ratio(1.005_1), "1.01");
+    }
+
+    #[test]
+    fn times_are_dates() {
+        for (seconds, want) in [
+            (0, "1970-01-01 00:00:00Z"),
+            (951_827_696, "2000-02-29 12:34:56Z"),
+            (1_795_440_280, "2026-11-23 13:24:40Z"),
+            (4_102_444_799, "2099-12-31 23:59:59Z"),
+        ] {
+            assert_eq!(utc(seconds), want);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What a person at a shell means by a job, an address or nothing at all, and one
+//! such instance asked.
+//!
+//! Must not know what becomes of a sample.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cli::Access;
+use crate::config::address::Address;
+use crate::config::job::{Credentials, Job, Secret, clean_name};
+use crate::model::history::History;
+use crate::model::sample::Sample;
+use crate::netdata::agent::Agent;
+use crate::source::discover;
+use crate::source::poll::Poller;
+use crate::source::trouble::Trouble;
+
+use super::{Failure, check, plugin};
+
+/// Variable with a password, for where none is given otherwise.
+const PASSWORD: &str = "REDIS_FRAG_PASSWORD";
+
+/// A longer password file is none.
+const LONGEST_PASSWORD: u64 = 4096;
+
+/// How an instance came to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is a job of the configuration.
+    Job,
+    /// Its address was given.
+    Address,
+    /// A word was given that is no job, so it was taken for a host.
+    Host,
+    /// It was looked for.
+    Discovered,
+}
+
+/// One instance to be asked, with what is known of it from before.
+pub(super) struct Target {
+    pub(super) job: Arc<Job>,
+    pub(super) origin: Origin,
+    pub(super) poller: Poller,
+    pub(super) history: History,
+}
+
+impl Target {
+    fn new(mut job: Job, origin: Origin, access: &Access, epoch: Instant) -> Self {
+        if let Some(timeout) = access.timeout {
+            job.timeout = timeout;
+        }
+        if access.malloc_stats {
+            job.malloc_stats_every = job.malloc_stats_every.max(1);
+        }
+        let job = Arc::new(job);
+        Self {
+            poller: Poller::new(Arc::clone(&job), epoch),
+            job,
+            origin,
+            history: History::default(),
+        }
+    }
+
+    /// Takes a sample within the job's timeout.
+    pub(super) async fn ask(&mut self) -> Result<Sample, Trouble> {
+        self.poller.collect(self.job.timeout).await
+    }
+
+    /// A trouble in words that tell what to change at a shell.
+    pub(super) fn told(&self, trouble: &Trouble) -> String {
+        let secret = matches!(trouble, Trouble::NoPassword | Trouble::WrongPassword);
+        let hint = match (self.origin, trouble) {
+            (Origin::Address | Origin::Host | Origin::Discovered, _) if secret => {
+                format!("; at a shell: --password-file FILE or the variable {PASSWORD}, --username")
+            }
+            (Origin::Host, Trouble::Connect(_)) => {
+                "; no job of the configuration has this name, so it was taken for a host".to_owned()
+            }
+            _ => String::new(),
+        };
+        format!("{trouble}{hint}")
+    }
+
+    /// How `redis-cli` reaches it, as typed at a shell.
+    pub(super) fn client(&self) -> String {
+        let mut words = vec!["redis-cli".to_owned()];
+        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
+        match &self.job.address {
+            Address::Tcp { host, port } => {
+                if !["127.0.0.1", "localhost"].contains(&host.as_str()) {
+                    option("-h", host);
+                }
+                if *port != 6379 {
+                    option("-p", &port.to_string());
+                }
+            }
+            Address::Unix(path) => option("-s", &path.display().to_string()),
+        }
+        let credentials = &self.job.credentials;
+        if credentials.password.is_some() {
+            if let Some(name) = &credentials.username {
+                option("--user", name);
+            }
+            words.push("--askpass".to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+/// A word for a shell.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The instances that are meant: those named, or all jobs, or what listens here.
+pub(super) fn all(
+    agent: &Agent,
+    named: &[String],
+    access: &Access,
+) -> Result<Vec<Target>, Failure> {
+    let given = given(access)?;
+    let epoch = Instant::now();
+    let target = |(job, origin)| Target::new(job, origin, access, epoch);
+    // An address needs no configuration, and none of its mistakes told.
+    if !named.is_empty() && named.iter().all(|word| is_address(word)) {
+        let jobs: Result<Vec<Job>, Failure> = named
+            .iter()
+            .enumerate()
+            .map(|(place, word)| by_address(place, word, &given))
+            .collect();
+        return Ok(jobs?
+            .into_iter()
+            .map(|job| target((job, Origin::Address)))
+            .collect());
+    }
+    let configured = check::load(agent);
+    plugin::tell(&configured);
+    let jobs = configured.parsed.jobs;
+    if named.is_empty() {
+        let local = configured.parsed.discover || jobs.is_empty();
+        let found = if local { found(&given) } else { Vec::new() };
+        let found = found
+            .into_iter()
+            .filter(|job| jobs.iter().all(|known| known.name != job.name));
+        let found: Vec<Job> = found.collect();
+        let jobs = jobs.into_iter().map(|job| (job, Origin::Job));
+        let found = found.into_iter().map(|job| (job, Origin::Discovered));
+        return Ok(jobs.chain(found).map(target).collect());
+    }
+    let mut targets = Vec::new();
+    for (place, word) in named.iter().enumerate() {
+        let is_meant = |job: &&Job| job.name == *word || job.name == clean_name(word);
+        let meant = if is_address(word) {
+            (by_address(place, word, &given)?, Origin::Address)
+        } else if let Some(job) = jobs.iter().find(is_meant) {
+            (job.clone(), Origin::Job)
+        } else if let Some(job) = found(&given).iter().find(is_meant) {
+            (job.clone(), Origin::Address)
+        } else {
+            (by_address(place, word, &given)?, Origin::Host)
+        };
+        targets.push(target(meant));
+    }
+    Ok(targets)
+}
+
+/// What no name of a job can be.
+fn is_address(word: &str) -> bool {
+    word.contains([':', '/'])
+}
+
+/// The usual local addresses.
+fn found(given: &Credentials) -> Vec<Job> {
+    let with = |job: Job| Job {
+        credentials: given.clone(),
+        ..job
+    };
+    discover::local().into_iter().map(with).collect()
+}
+
+fn by_address(place: usize, word: &str, given: &Credentials) -> Result<Job, Failure> {
+    // The word itself may hold a password.
+    let (address, own) = Address::parse(word)
+        .map_err(|told| Failure::Usage(format!("argument {}: {told}", place + 1)))?;
+    let mut job = Job::new(&address.to_string(), address);
+    job.credentials = Credentials {
+        username: own.username.or_else(|| given.username.clone()),
+        password: own.password.or_else(|| given.password.clone()),
+    };
+    Ok(job)
+}
+
+/// Username and password as options and environment give them.
+fn given(access: &Access) -> Result<Credentials, Failure> {
+    let password = match &access.password_file {
+        Some(path) => Some(password_in(path)?),
+        None => std::env::var(PASSWORD).ok(),
+    };
+    Ok(Credentials {
+        username: access.username.clone(),
+        password: password
+            .filter(|password| !password.is_empty())
+            .map(Secret::new),
+    })
+}
+
+/// The first line of a file.
+fn password_in(path: &Path) -> Result<String, Failure> {
+    let told = |why: &str| Failure::Usage(format!("--password-file {}: {why}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| told(&error.to_string()))?;
+    let read = file.take(LONGEST_PASSWORD).read_to_string(&mut text);
+    read.map_err(|error| told(&error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(told("its first line is empty; write the password there"));
+    }
+    Ok(line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reaches_the_instance_it_is_meant_for() {
+        for (address, want) in [
+            ("127.0.0.1:6379", "redis-cli"),
+            ("localhost:6380", "redis-cli -p 6380"),
+            ("db.example:6379", "redis-cli -h db.example"),
+            (
+                "redis://me:pw@[::1]:7",
+                "redis-cli -h ::1 -p 7 --user me --askpass",
+            ),
+            ("unix:///run/r.sock", "redis-cli -s /run/r.sock"),
+            ("unix:///tmp/a%20b'$", "redis-cli -s '/tmp/a b'\\''$'"),
+        ] {
+            let job = by_address(0, address, &Credentials::default())
+                .ok()
+                .unwrap();
+            let access = Access::default();
+            let target = Target::new(job, Origin::Address, &access, Instant::now());
+            assert_eq!(target.client(), want);
+        }
+    }
+}
