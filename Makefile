@@ -25,7 +25,7 @@ demo: setup build
 	$(CARGO) run --release --locked --quiet --example demo -- $(DEMO_ARGS)
 
 test: setup
-	$(CARGO) test --locked
+	$(CARGO) test --locked --tests
 
 lint:
 	$(CARGO) fmt --check
