@@ -266,7 +266,9 @@ fn no_password_comes_out_even_of_the_debug_log() {
     run.expect(SOON, "up again", |c| {
         !is_down(c, "right") && !is_down(c, "url")
     });
-    assert!(run.stderr().contains("DEBUG"), "{}", run.stderr());
+    run.expect(SOON, "a line of the debug log", |_| {
+        run.stderr().contains("DEBUG")
+    });
     assert_no_secret(&run);
 }
 

@@ -28,8 +28,10 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Pause before an instance whose watch broke down is watched anew.
 const AFTER_PANIC: Duration = Duration::from_secs(10);
 
-/// Threads for names to be resolved in; the only blocking work there is.
-const BLOCKING_THREADS: usize = 2;
+/// Threads for names to be resolved in; the only blocking work there is. They come
+/// when needed: a name without an answer holds one for ten seconds and more, and
+/// must not hold up the names that have one.
+const BLOCKING_THREADS: usize = 16;
 
 /// Why the plugin could not start.
 #[derive(Debug, Error)]

@@ -149,7 +149,7 @@ impl Stream {
                 Kind::Area => "area",
                 Kind::Stacked => "stacked",
             },
-            priority: self.identity.priority + u32::try_from(index).unwrap_or(0),
+            priority: (self.identity.priority).saturating_add(u32::try_from(index).unwrap_or(0)),
             update_every: self.identity.update_every,
         }
     }

@@ -78,6 +78,8 @@ impl Claims {
             Some((owner, _)) if owner == job => true,
             Some((_, theirs)) if *theirs <= rank => rank == Rank::CONFIGURED,
             _ => {
+                // The process that it had before is gone, and its run_id with it.
+                owners.retain(|_, (owner, _)| owner != job);
                 owners.insert(run_id.to_owned(), (job.to_owned(), rank));
                 true
             }
@@ -118,6 +120,14 @@ mod tests {
         );
         claims.release("mine");
         assert!(claims.claim("r1", "local", first), "free again");
+        assert!(
+            claims.claim("r3", "local", first),
+            "its server is started anew"
+        );
+        assert!(
+            claims.claim("r1", "socket", second),
+            "one claim for each job"
+        );
     }
 
     #[test]

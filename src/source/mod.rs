@@ -4,6 +4,7 @@
 //! and, where a job allows it, `MEMORY MALLOC-STATS`.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
+pub mod bounded;
 pub mod connect;
 pub mod discover;
 pub mod poll;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::Value;
+use tokio::time::timeout;
 
 use crate::config::job::Job;
 use crate::model::defrag::DefragConfig;
@@ -17,7 +18,7 @@ use crate::model::malloc_stats::Build;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
 
-use super::connect::Connection;
+use super::connect::{Connection, Lookup};
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
@@ -56,6 +57,7 @@ pub struct Poller {
     job: Arc<Job>,
     epoch: Instant,
     connection: Option<Connection>,
+    lookup: Lookup,
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
     plain: bool,
@@ -75,6 +77,7 @@ impl Poller {
             job,
             epoch,
             connection: None,
+            lookup: Lookup::default(),
             server: None,
             plain: false,
             settings: DefragConfig::default(),
@@ -103,29 +106,38 @@ impl Poller {
     /// # Errors
     /// Why there is no sample.
     pub async fn collect(&mut self, patience: Duration) -> Result<Sample, Trouble> {
-        let collected = match tokio::time::timeout(patience, self.sample()).await {
+        let started = Instant::now();
+        let collected = match timeout(patience, self.sample()).await {
             Ok(collected) => collected,
+            Err(_) if self.lookup.is_under_way() => {
+                Err(Trouble::Connect("its name has no answer yet".to_owned()))
+            }
             Err(_) => Err(Trouble::Silent),
         };
-        if collected.is_err() {
+        let Ok(mut sample) = collected else {
+            self.connection = None;
+            return collected;
+        };
+        // What is in between may swallow these, and INFO has been answered.
+        let left = patience.saturating_sub(started.elapsed());
+        if timeout(left, self.read_more(&sample)).await.is_err() {
             self.connection = None;
         }
-        collected
+        sample.config = self.settings;
+        sample.build = self.build;
+        Ok(sample)
     }
 
     async fn sample(&mut self) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
-            let opened = Connection::open(&self.job.address, &self.job.credentials).await?;
+            let job = &self.job;
+            let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup).await?;
             self.connection = Some(opened);
         }
         let asked = Instant::now();
         let reply = self.info().await?;
         let answered = Instant::now();
-        let text = match &reply {
-            Value::BulkString(bytes) => bytes.as_slice(),
-            Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.as_bytes(),
-            _ => return Err(Trouble::NotInfo),
-        };
+        let text = text(&reply).ok_or(Trouble::NotInfo)?;
         let info = Info::parse(text);
         if info == Info::default() {
             return Err(Trouble::NotInfo);
@@ -136,15 +148,17 @@ impl Poller {
         let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
         sample.round_trip = Some(answered - asked);
         self.meet(sample.server.as_ref());
-        if sample.at >= self.settings_due || self.contradicts(&sample) {
+        Ok(sample)
+    }
+
+    /// What is asked now and then beside INFO.
+    async fn read_more(&mut self, sample: &Sample) {
+        if sample.at >= self.settings_due || self.contradicts(sample) {
             self.read_settings(sample.at).await;
         }
         if self.job.malloc_stats_every > 0 && !self.build_asked && sample.loading() != Some(true) {
             self.read_build().await;
         }
-        sample.config = self.settings;
-        sample.build = self.build;
-        Ok(sample)
     }
 
     /// Another process may have other settings and other habits.
@@ -184,6 +198,8 @@ impl Poller {
             }
             match self.ask(&command).await {
                 Err(Trouble::Refused(_)) => self.plain = true,
+                // A proxy may read the first section alone.
+                Ok(reply) if !tells_memory(&reply) => self.plain = true,
                 done => return done,
             }
             command = redis::cmd("INFO");
@@ -225,6 +241,8 @@ impl Poller {
     }
 
     async fn read_settings(&mut self, now: Duration) {
+        // Also where no reply ever comes.
+        self.settings_due = now + SETTINGS_EVERY;
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("*defrag*");
         match self.ask(&command).await {
@@ -236,9 +254,9 @@ impl Poller {
                     kept.settings = pairs.clone().map(owned).collect();
                 }
                 self.settings = DefragConfig::from_pairs(pairs);
-                self.settings_due = now + SETTINGS_EVERY;
                 self.settings_refused = false;
             }
+            Err(trouble) if trouble.is_passing() => {}
             Err(trouble) => {
                 self.settings = DefragConfig::default();
                 self.settings_due = now + REFUSED_EVERY;
@@ -258,6 +276,20 @@ impl Poller {
     }
 }
 
+/// The text of a reply that is one.
+fn text(reply: &Value) -> Option<&[u8]> {
+    match reply {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn tells_memory(reply: &Value) -> bool {
+    const NAME: &[u8] = b"used_memory:";
+    text(reply).is_some_and(|text| text.windows(NAME.len()).any(|part| part == NAME))
+}
+
 /// The texts of a flat list (RESP2) or a map (RESP3), in order.
 fn texts(reply: &Value) -> Vec<&str> {
     match reply {
@@ -274,7 +306,11 @@ fn texts(reply: &Value) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
     use super::*;
+    use crate::config::address::Address;
 
     #[test]
     fn settings_come_as_a_list_or_a_map() {
@@ -284,5 +320,45 @@ mod tests {
         assert_eq!(texts(&list), ["activedefrag", "yes"]);
         assert_eq!(texts(&map), texts(&list));
         assert_eq!(texts(&Value::Nil), Vec::<&str>::new());
+    }
+    /// Answers INFO, as if it were all there is: CONFIG gets no reply, and of
+    /// several sections only the first is read.
+    fn deaf(listener: UnixListener) {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut bytes = [0; 512];
+            while let Ok(length @ 1..) = (&stream).read(&mut bytes) {
+                let asked = String::from_utf8_lossy(&bytes[..length]);
+                let reply = match (asked.contains("INFO"), asked.contains("memory")) {
+                    (true, true) => "$21\r\nredis_version:8.0.0\r\n\r\n",
+                    (true, false) => "$36\r\nredis_version:8.0.0\r\nused_memory:7\r\n\r\n",
+                    _ => continue,
+                };
+                (&stream).write_all(reply.as_bytes()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn info_counts_where_nothing_else_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || deaf(listener));
+        let job = Arc::new(Job::new("x", Address::Unix(path)));
+        let mut poller = Poller::new(job, Instant::now());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut used = || {
+            let collected = runtime.block_on(poller.collect(Duration::from_millis(300)));
+            collected.map(|sample| sample.fields.used_memory)
+        };
+        assert_eq!(used(), Ok(Some(7)), "CONFIG gets no reply");
+        assert_eq!(
+            used(),
+            Ok(Some(7)),
+            "the first section alone, then asked plainly"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! cleaned and shortened: it may be anybody's text.
 
 use std::io;
+use std::mem::discriminant;
 
 use redis::RedisError;
 use thiserror::Error;
@@ -11,8 +12,11 @@ use thiserror::Error;
 /// Longest piece of a server's own words that is repeated.
 const LONGEST: usize = 160;
 
+/// Codes of a server that is busy with something else for a while.
+const PASSING: &[&str] = &["BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN"];
+
 /// Why an instance could not be asked.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum Trouble {
     /// Nothing listens there, or the way there is barred.
     #[error("cannot connect: {0}; check address and that the server runs")]
@@ -82,6 +86,21 @@ impl Trouble {
         Self::Connect(clean(&error.to_string()))
     }
 
+    /// Whether an operator has the same to change for both: a server that stops is
+    /// lost first, then refuses, and that is one outage.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let away =
+            |trouble: &Self| matches!(trouble, Self::Connect(_) | Self::Silent | Self::Lost(_));
+        (away(self) && away(other)) || discriminant(self) == discriminant(other)
+    }
+
+    /// Whether it may be over in a minute: no word on what the user may do.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Refused(told) if PASSING.iter().any(|code| told.starts_with(code)))
+    }
+
     /// Whether the server itself spoke: the connection is good, the question was
     /// not.
     #[must_use]
@@ -104,5 +123,20 @@ mod tests {
     fn what_others_wrote_cannot_break_a_line() {
         let told = clean(&format!("x\n\u{1b}[31m{}", "y".repeat(900)));
         assert!(!told.contains(|c: char| c.is_control()) && told.chars().count() == LONGEST);
+    }
+    #[test]
+    fn a_server_that_goes_away_is_one_trouble_and_what_it_answers_another() {
+        let (lost, refused) = (Trouble::Lost("x".into()), Trouble::Connect("y".into()));
+        assert!(lost.is_like(&refused) && refused.is_like(&Trouble::Silent));
+        assert!(!refused.is_like(&Trouble::WrongPassword));
+        assert!(Trouble::Refused("BUSY a".into()).is_like(&Trouble::Refused("b".into())));
+    }
+
+    #[test]
+    fn what_the_user_may_not_do_does_not_pass() {
+        for (told, want) in [("BUSY Redis is busy", true), ("ERR unknown command", false)] {
+            assert_eq!(Trouble::Refused(told.into()).is_passing(), want, "{told}");
+        }
+        assert!(!Trouble::NotAllowed.is_passing());
     }
 }
