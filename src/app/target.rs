@@ -19,6 +19,7 @@ use crate::source::discover;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
+use super::report::words::clean;
 use super::{Failure, check, plugin};
 
 /// Variable with a password, for where none is given otherwise.
@@ -82,7 +83,7 @@ impl Target {
             }
             _ => String::new(),
         };
-        format!("{trouble}{hint}")
+        clean(&format!("{trouble}{hint}"))
     }
 
     /// How `redis-cli` reaches it, as typed at a shell.

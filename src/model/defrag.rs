@@ -118,7 +118,9 @@ impl State {
             .build
             .is_some_and(|build| !build.is_the_servers_own());
         Some(
-            if server.cannot_defrag() || (foreign && !ever && enabled != Some(true)) {
+            if server.cannot_defrag()
+                || ((foreign || sample.counts_no_bins()) && !ever && enabled != Some(true))
+            {
                 Self::Unsupported
             } else if running && !(enabled == Some(false) && server.effort_sticks()) {
                 match sample.forking() {
@@ -198,9 +200,16 @@ pub fn reason(derived: &Derived<'_>) -> String {
                 )
             }
             _ => {
-                "this build cannot defragment: its jemalloc is a distribution's (quantum 16), not \
-                  the one that comes with the server"
-                    .to_owned()
+                let sign = match sample.build {
+                    Some(build) if !build.is_the_servers_own() => {
+                        format!("quantum {}", build.quantum)
+                    }
+                    _ => "it counts no fragmented bytes".to_owned(),
+                };
+                format!(
+                    "this build cannot defragment: its jemalloc is a distribution's ({sign}), not \
+                     the one that comes with the server"
+                )
             }
         },
         State::Off => "active defrag is switched off (activedefrag no)".to_owned(),
@@ -218,6 +227,9 @@ pub fn reason(derived: &Derived<'_>) -> String {
             format!("a cycle is under way and aims at {effort}% of a CPU")
         }
         State::Paused => "a cycle is under way and rests while a child is saving".to_owned(),
+        State::Unknown if sample.fields.active_defrag_running.is_none() => {
+            "the server tells nothing of active defrag".to_owned()
+        }
         State::Unknown => {
             "no cycle is under way; whether it is switched on could not be read (CONFIG GET)"
                 .to_owned()

@@ -120,7 +120,8 @@ fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
     if jemalloc && sample.config.enabled.is_none() {
         missing.push("CONFIG GET *defrag*");
     }
-    if !jemalloc && sample.answered() {
+    let silent = sample.allocator().is_none() && !facts::is_starting(derived);
+    if (silent || !jemalloc) && sample.answered() {
         missing.push("allocator statistics");
     }
     if facts::may_swap(derived) {

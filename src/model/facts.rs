@@ -130,11 +130,14 @@ pub(super) fn outside(parts: &Parts) -> i64 {
     parts.process.saturating_add(parts.other)
 }
 
-/// Lua's memory where it is a part of the waste worth naming.
-pub(super) fn lua(derived: &Derived<'_>) -> Option<u64> {
+/// Lua's memory where it is a part of the waste worth naming, under the name of the
+/// field that tells it: since 7.0 `used_memory_lua` leaves functions out.
+pub(super) fn lua(derived: &Derived<'_>) -> Option<(&'static str, u64)> {
     let fields = &derived.sample.fields;
-    let lua = fields.used_memory_vm_total.or(fields.used_memory_lua)?;
-    (signed(lua) > waste(derived) / 10).then_some(lua)
+    let worth = |lua: u64| signed(lua) > waste(derived) / 10;
+    let named = |name, lua: Option<u64>| lua.filter(|lua| worth(*lua)).map(|lua| (name, lua));
+    named("used_memory_lua", fields.used_memory_lua)
+        .or_else(|| named("used_memory_vm_total", fields.used_memory_vm_total))
 }
 
 /// The ratio; of a sample that has none 1, which no rule takes for a fact: the

@@ -55,7 +55,8 @@ pub struct Rates {
     /// Moved of examined allocations over the last minute, percent; `None` when
     /// none was examined.
     pub efficiency: Option<f64>,
-    /// How long active defrag has been seen running without a break.
+    /// How long active defrag has been seen running without a break, less the time
+    /// that it rested while a child process ran.
     pub running_for: Option<Duration>,
     /// Whether the fragmented bytes fell while it ran, over [`PATIENCE`]; `None`
     /// until then.
@@ -107,7 +108,9 @@ pub struct History {
     last: Option<Mark>,
     ring: VecDeque<Mark>,
     running_since: Option<Duration>,
-    /// When, and how many bytes were fragmented, while active defrag runs.
+    /// How long this run rested while a child process ran.
+    rested: Duration,
+    /// When, by the time it worked, and how many bytes were fragmented, while active defrag runs.
     fragmented: VecDeque<(Duration, i64)>,
 }
 
@@ -118,8 +121,7 @@ impl History {
     pub fn push(&mut self, sample: &Sample) -> Rates {
         let Some(server) = &sample.server else {
             self.last = None;
-            self.running_since = None;
-            self.fragmented.clear();
+            self.end_run();
             return Rates::default();
         };
         let now = Mark::of(sample);
@@ -179,17 +181,22 @@ impl History {
     }
 
     /// A pause by a fork does not end a run: nothing moves, and nothing is undone.
+    /// Nor does it count: after a long save every run would look ineffective.
     fn follow_defrag(&mut self, sample: &Sample, rates: &mut Rates) {
-        let now = sample.at;
         if sample
             .fields
             .active_defrag_running
             .is_none_or(|effort| effort == 0)
         {
-            self.running_since = None;
-            self.fragmented.clear();
+            self.end_run();
             return;
         }
+        if sample.forking() == Some(true)
+            && let Some(last) = self.last
+        {
+            self.rested += sample.at.saturating_sub(last.at);
+        }
+        let now = sample.at.saturating_sub(self.rested);
         let since = *self.running_since.get_or_insert(now);
         rates.running_for = Some(now.saturating_sub(since));
         let Some(bytes) = sample.frag_bytes() else {
@@ -208,6 +215,12 @@ impl History {
         if last.is_none_or(|(at, _)| now.saturating_sub(*at) >= LONG_SPACING) {
             self.fragmented.push_back((now, bytes));
         }
+    }
+
+    fn end_run(&mut self) {
+        self.running_since = None;
+        self.rested = Duration::ZERO;
+        self.fragmented.clear();
     }
 
     fn efficiency(&self, now: &Mark) -> Option<f64> {
@@ -394,6 +407,29 @@ mod tests {
             let rates = defragging(&mut history, 302, 1);
             assert_eq!(rates.running_for, Some(Duration::ZERO), "a new run");
         }
+    }
+
+    #[test]
+    fn a_long_save_does_not_make_a_run_look_ineffective() {
+        let mut history = History::default();
+        for second in 0..100 {
+            defragging(&mut history, second, 200_000_000 - 100_000 * second);
+        }
+        let paused = |second| {
+            let text = "mem_allocator:jemalloc-5.1.0\nactive_defrag_running:5\n\
+                        rdb_bgsave_in_progress:1\nallocator_allocated:100000000\n\
+                        allocator_active:290000000\n";
+            push(&mut history, second, text)
+        };
+        let rates = (100..700).map(paused).last().unwrap();
+        assert_eq!(rates.running_for, Some(Duration::from_secs(99)));
+        assert_eq!(rates.frag_falling, None, "the run rested for ten minutes");
+        for second in 700..900 {
+            let rates = defragging(&mut history, second, 190_000_000);
+            assert_eq!(rates.frag_falling, None, "second {second}");
+        }
+        let rates = defragging(&mut history, 901, 180_000_000);
+        assert_eq!(rates.frag_falling, Some(true));
     }
 
     #[test]

@@ -337,9 +337,13 @@ impl KnownIssue {
         self.kind != Kind::Figures
     }
 
-    /// Whether it would strike with active defrag switched on.
+    /// Whether it would strike with active defrag switched on; never in a build
+    /// that cannot defragment.
     #[must_use]
     pub fn would_strike(&self, derived: &Derived<'_>) -> bool {
+        if derived.defrag == Some(State::Unsupported) {
+            return false;
+        }
         let sample = derived.sample;
         let Some(server) = sample.server.as_ref().filter(|server| self.is_in(server)) else {
             return false;
@@ -359,9 +363,8 @@ impl KnownIssue {
     /// Whether it strikes: active defrag is on, and the rest holds.
     #[must_use]
     pub fn strikes(&self, derived: &Derived<'_>) -> bool {
-        let state = derived.defrag;
-        let at_work = matches!(state, Some(State::Running | State::Paused));
-        let on = derived.sample.config.enabled == Some(true) && state != Some(State::Unsupported);
+        let at_work = matches!(derived.defrag, Some(State::Running | State::Paused));
+        let on = derived.sample.config.enabled == Some(true);
         (on || at_work) && self.would_strike(derived)
     }
 }

@@ -29,13 +29,19 @@ pub(super) const RULES: [Rule; 12] = [
         verdict: Verdict::Unknown,
         holds: |d| !needed_but_missing(d).is_empty() && !is_starting(d),
         evidence: |d| needed_but_missing(d).into_iter().map(absent).collect(),
-        otherwise: |_| "all fields needed are there".into(),
+        otherwise: |d| match needed_but_missing(d).is_empty() {
+            true => "all fields needed are there".into(),
+            false => "what is absent comes with the first statistics".into(),
+        },
     },
     Rule {
         verdict: Verdict::Starting,
         holds: is_starting,
         evidence: |d| match d.sample.loading() {
-            Some(true) => vec![is("loading", Figure::Count(1))],
+            Some(true) if d.sample.fields.loading == Some(true) => {
+                vec![is("loading", Figure::Count(1))]
+            }
+            Some(true) => vec![is("async_loading", Figure::Count(1))],
             _ => vec![absent("mem_fragmentation_ratio"), uptime(d)],
         },
         otherwise: |_| "not loading, and memory statistics are there".into(),
@@ -127,6 +133,9 @@ pub(super) const RULES: [Rule; 12] = [
         evidence: |d| at_work(d),
         otherwise: |d| match d.defrag {
             Some(State::Running) => "active defrag runs without effect".into(),
+            Some(State::Unknown) | None if d.sample.fields.active_defrag_running.is_none() => {
+                "the server tells nothing of active defrag".into()
+            }
             Some(State::Unknown) | None => "no cycle is under way".into(),
             _ => defrag::reason(d),
         },
@@ -180,7 +189,7 @@ pub(super) const RULES: [Rule; 12] = [
         holds: |d| most(d) == Some(Part::Outside),
         evidence: |d| {
             let mut found = in_part(d, "waste.process_and_other", outside);
-            found.extend(lua(d).map(|lua| is("used_memory_lua", size(lua))));
+            found.extend(lua(d).map(|(field, lua)| is(field, size(lua))));
             found
         },
         otherwise: |_| "the allocator gives no statistics".into(),
@@ -198,9 +207,9 @@ pub(super) const RULES: [Rule; 12] = [
             let mut found = vec![
                 above,
                 is("waste.total", Figure::Bytes(waste(d))),
-                absent("allocator_allocated"),
+                absent("allocator statistics"),
             ];
-            found.extend(lua(d).map(|lua| is("used_memory_lua", size(lua))));
+            found.extend(lua(d).map(|(field, lua)| is(field, size(lua))));
             found
         },
         otherwise: |_| String::new(),
@@ -228,7 +237,7 @@ fn past_peak(derived: &Derived<'_>) -> Option<Evidence> {
     let peak = derived.sample.fields.used_memory_peak?;
     let times = 100.0 / derived.sample.percent_of_peak()?;
     let factor = derived.thresholds.peak_factor;
-    (times >= factor && peak > 0).then(|| {
+    (times.is_finite() && times >= factor && peak > 0).then(|| {
         let (value, threshold) = (Figure::Ratio(times), Figure::Ratio(factor));
         compared(
             "used_memory_peak / used_memory",

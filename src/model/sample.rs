@@ -75,9 +75,12 @@ impl Sample {
     #[must_use]
     pub fn used_at_tick(&self) -> Option<u64> {
         let rss = self.fields.used_memory_rss?.cast_signed();
+        let live = self.fields.used_memory.filter(|used| *used > 0);
         match self.fields.mem_fragmentation_bytes {
+            // More than all that is resident is no value.
+            Some(bytes) if bytes > rss => live,
             Some(bytes) => u64::try_from(rss - bytes).ok().filter(|used| *used > 0),
-            None => self.fields.used_memory.filter(|used| *used > 0),
+            None => live,
         }
     }
 
@@ -116,6 +119,17 @@ impl Sample {
             }
             FragMeaning::SmallBins => self.fields.allocator_frag_bytes.filter(|bytes| *bytes != 0),
         }
+    }
+
+    /// Whether this is such a Valkey, which cannot defragment either: live bytes
+    /// and not one free region among them.
+    #[must_use]
+    pub fn counts_no_bins(&self) -> bool {
+        let server = self.server.as_ref();
+        server.is_some_and(|server| server.counts_own_bins_only())
+            && self.meaning() == FragMeaning::SmallBins
+            && self.fields.allocator_frag_bytes == Some(0)
+            && self.fields.allocator_allocated.is_some()
     }
 
     /// resident / active: above 1 lie pages that jemalloc could give back.

@@ -184,6 +184,14 @@ impl Server {
             .is_some_and(|name| !name.starts_with("jemalloc"))
     }
 
+    /// Whether a jemalloc that does not come with the server makes it print 0
+    /// fragmented bytes, whatever they are: Valkey since 8.1.1 (allocator_defrag.c).
+    #[must_use]
+    pub fn counts_own_bins_only(&self) -> bool {
+        let since = Version::new(8, 1, 1);
+        self.flavour == Flavour::Valkey && self.version.is_some_and(|version| version >= since)
+    }
+
     /// Whether `active_defrag_running` stays up when defrag is switched off in
     /// the middle of a cycle: before 6.0.0 (redis#6559).
     #[must_use]
@@ -348,6 +356,15 @@ mod tests {
         assert_eq!(cycle("redis_version:5.0.14\n"), (5, 75));
         assert_eq!(cycle("redis_version:6.0.0\n"), (1, 25));
         assert_eq!(cycle("valkey_version:9.1.2\n"), (1, 25));
+    }
+
+    #[test]
+    fn valkey_counts_bins_of_its_own_jemalloc_alone_since_8_1_1() {
+        for (version, want) in [("8.1.0", false), ("8.1.1", true), ("9.1.2", true)] {
+            let text = format!("redis_version:7.2.4\nvalkey_version:{version}\n");
+            assert_eq!(server(&text).counts_own_bins_only(), want, "{version}");
+        }
+        assert!(!server("redis_version:8.2.3\n").counts_own_bins_only());
     }
 
     #[test]

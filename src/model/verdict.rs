@@ -73,7 +73,7 @@ impl Verdict {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Unknown => "the server does not tell what is needed to judge",
-            Self::Starting => "the server has only just started: judge afterwards",
+            Self::Starting => "the server loads or has only just started: judge afterwards",
             Self::Swapping => "part of the dataset seems to be in swap",
             Self::Small => "too small to judge: at this size every ratio is noise",
             Self::Forking => "a child is saving or rewriting: judge afterwards",

@@ -240,6 +240,24 @@ fn cases() -> Vec<(&'static str, Verdict, Severity, Case)> {
         Critical,
         Case::of(libc.info()),
     );
+    let oldest = "redis_version:4.0.14\nmem_allocator:jemalloc-4.0.3\nused_memory:2000000000\n\
+                  used_memory_rss:6000000000\nmem_fragmentation_ratio:3.00\n\
+                  active_defrag_running:0\n";
+    let mut oldest = Case::of(oldest);
+    oldest.quantum = None;
+    add("Redis 4.0", Verdict::Unattributed, Warning, oldest);
+    let system = fragmented().info().replace(
+        "allocator_frag_ratio:3.97\nallocator_frag_bytes:300000000",
+        "allocator_frag_ratio:1.00\nallocator_frag_bytes:0",
+    );
+    let mut system = Case::of(format!("valkey_version:8.1.8\n{system}"));
+    system.quantum = None;
+    add(
+        "Valkey on a system's jemalloc",
+        Verdict::Fragmented,
+        Critical,
+        system,
+    );
     all
 }
 
@@ -308,6 +326,12 @@ fn every_reason_of_a_refusal_is_reached() {
         ("libc", Action::ActiveDefrag, "its allocator is libc"),
         ("Debian's jemalloc", Action::ActiveDefrag, "(quantum 16)"),
         (
+            "Valkey on a system's jemalloc",
+            Action::ActiveDefrag,
+            "(it counts no fragmented bytes)",
+        ),
+        ("Redis 4.0", Action::ActiveDefrag, "cannot be told"),
+        (
             "too few bytes",
             Action::ActiveDefrag,
             "of 100.0 MiB (active-defrag-ignore-bytes)",
@@ -373,4 +397,51 @@ fn the_names_are_lower_case_and_told_apart() {
             .iter()
             .all(|verdict| !verdict.meaning().is_empty())
     );
+}
+
+#[test]
+fn a_purge_is_offered_where_jemalloc_tells_nothing() {
+    let found = found();
+    let oldest = found.iter().find(|(name, _)| *name == "Redis 4.0").unwrap();
+    let purge = &oldest.1.advice[0];
+    assert_eq!(purge.action, Action::MemoryPurge);
+    assert!(purge.why.contains("cannot be told"), "{purge:?}");
+    assert!(oldest.1.missing.contains(&"allocator statistics"));
+}
+
+#[test]
+fn flushing_scripts_is_not_advised_for_functions() {
+    let functions = Memory {
+        process: 200 * MEGABYTE,
+        version: "7.0.15",
+        small_bins: false,
+        ..Memory::default()
+    };
+    let more = "used_memory_lua:31744\nused_memory_vm_total:190000000\n";
+    let found = with(functions, more).diagnose();
+    assert_eq!(found.verdict, Verdict::ProcessOverhead);
+    let mut advice = found.advice.iter();
+    assert!(advice.all(|advice| advice.action != Action::ScriptFlush));
+    let mut evidence = found.evidence.iter();
+    assert!(evidence.any(|fact| fact.field == "used_memory_vm_total"));
+}
+
+#[test]
+fn a_build_that_cannot_defragment_has_none_of_its_defects() {
+    let libc = Memory {
+        allocator: "libc",
+        version: "8.2.1",
+        ..fragmented()
+    };
+    assert!(Case::of(libc.info()).diagnose().known_issues.is_empty());
+}
+
+#[test]
+fn bytes_that_contradict_themselves_cost_only_themselves() {
+    let info = fragmented().info();
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("mem_fragmentation_bytes"));
+    let absurd = info.replace(line.unwrap(), "mem_fragmentation_bytes:900000000000");
+    assert_eq!(Case::of(absurd).diagnose().verdict, Verdict::Fragmented);
 }

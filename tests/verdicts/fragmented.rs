@@ -137,7 +137,7 @@ fn unattributed(seen: &Seen) {
     assert!(seen.sample.fields.allocator_frag_ratio.unwrap() < 1.01);
     seen.is(Verdict::Unattributed);
     assert_eq!(seen.found.severity, Severity::Warning);
-    let absent = seen.fact("allocator_allocated");
+    let absent = seen.fact("allocator statistics");
     assert_eq!((absent.relation, absent.value), (Relation::Absent, None));
     assert!(seen.bytes("waste.total") > 100_000_000, "{seen}");
     for verdict in [

@@ -91,7 +91,7 @@ async fn record(
             Err(trouble) if written == 0 => return Err(Failure::Unable(target.told(&trouble))),
             Err(trouble) => {
                 failed += 1;
-                tell(&format!("no sample: {trouble}"));
+                tell(&format!("no sample: {}", target.told(&trouble)));
             }
         }
         if told.elapsed() >= TELL_EVERY {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use crate::model::advice::{Action, Advice};
 use crate::model::history::Rates;
 use crate::model::text::bytes;
-use crate::model::verdict::{Evidence, Figure, Relation};
+use crate::model::verdict::{Evidence, Figure, Relation, Verdict};
 
 use super::bar::{self, Part};
 use super::page::{BOLD, DIM, Page, Style};
@@ -91,11 +91,11 @@ impl Page<'_> {
         let text = match waste.total {
             ..0 => format!(
                 "{resident} resident, ratio {times}: {} less than is used",
-                bytes(-waste.total)
+                bar::in_unit_of(-waste.total, rss)
             ),
             _ => format!(
                 "{resident} resident, ratio {times}: {} more than is used",
-                bytes(waste.total)
+                bar::in_unit_of(waste.total, rss)
             ),
         };
         self.title("Where the bytes are");
@@ -164,7 +164,10 @@ impl Page<'_> {
             all.iter().partition(|advice| advice.refused);
         self.title("What to do");
         if given.is_empty() {
-            self.line("  nothing");
+            self.line(match found.diagnosis.verdict {
+                Verdict::Unknown => "  nothing can be advised without what is absent",
+                _ => "  nothing",
+            });
         }
         for (number, advice) in given.iter().enumerate() {
             self.remedy(
@@ -199,7 +202,7 @@ impl Page<'_> {
         }
         self.hang("", 5, &advice.why, "");
         if !advice.caution.is_empty() {
-            self.hang("     cost:", 11, &advice.caution, "");
+            self.hang(label(advice.action), 11, &advice.caution, "");
         }
     }
 
@@ -259,6 +262,15 @@ fn gain(found: &Found, action: Action) -> Option<i64> {
     }
 }
 
+/// What the second text of an action is about.
+fn label(action: Action) -> &'static str {
+    match action {
+        Action::Upgrade => "     how:",
+        Action::CheckSwap => "     run:",
+        _ => "     cost:",
+    }
+}
+
 /// What an action is called in a list.
 fn title(action: Action) -> &'static str {
     match action {
@@ -275,14 +287,22 @@ fn title(action: Action) -> &'static str {
 
 /// Field, value, and what it was compared with.
 fn row(evidence: &Evidence) -> (String, String, String) {
-    let value = evidence.value.map_or("absent".to_owned(), figure);
+    let mut value = evidence.value.map_or("absent".to_owned(), figure);
     let sign = match evidence.relation {
         Relation::Above => "above",
         Relation::Below => "below",
         Relation::AtLeast => "at least",
         Relation::Is | Relation::Absent => "",
     };
-    let limit = evidence.threshold.map_or(String::new(), figure);
+    let mut limit = evidence.threshold.map_or(String::new(), figure);
+    // `1.00 below 1.00` would be read as a mistake.
+    if let (Some(Figure::Ratio(one)), Some(Figure::Ratio(other))) =
+        (evidence.value, evidence.threshold)
+        && value == limit
+        && evidence.relation != Relation::AtLeast
+    {
+        (value, limit) = (format!("{one:.4}"), format!("{other:.4}"));
+    }
     (evidence.field.to_owned(), value, format!("{sign} {limit}"))
 }
 
@@ -378,6 +398,18 @@ Why
         let text = report(&report_on("cache", FRAGMENTED), &style);
         assert!(text.starts_with("\u{1b}[1;33mWARNING\u{1b}[0m  "), "{text}");
         assert_eq!(text.matches("\u{1b}[").count() % 2, 0);
+    }
+
+    #[test]
+    fn a_ratio_that_is_nearly_its_threshold_is_told_with_more_digits() {
+        let nearly = Evidence {
+            field: "mem_fragmentation_ratio",
+            value: Some(Figure::Ratio(0.998)),
+            threshold: Some(Figure::Ratio(1.0)),
+            relation: Relation::Below,
+        };
+        let (_, value, limit) = row(&nearly);
+        assert_eq!((&*value, &*limit), ("0.9980", "below 1.0000"));
     }
 
     #[test]
