@@ -19,6 +19,7 @@ use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Writer};
 use crate::source::discover::{self, Claims};
 
+use super::LOOKUP_THREADS;
 use super::watch::{Shared, Watch};
 
 /// How long the agent gets to take what is written when the plugin ends. All
@@ -27,11 +28,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Pause before an instance whose watch broke down is watched anew.
 const AFTER_PANIC: Duration = Duration::from_secs(10);
-
-/// Threads for names to be resolved in; the only blocking work there is. They come
-/// when needed: a name without an answer holds one for ten seconds and more, and
-/// must not hold up the names that have one.
-const BLOCKING_THREADS: usize = 16;
 
 /// Why the plugin could not start.
 #[derive(Debug, Error)]
@@ -68,7 +64,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
+        .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
     let done = runtime.block_on(watch_all(jobs, shared, ended));
     // A name that is being resolved must not hold up the end.
