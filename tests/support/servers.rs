@@ -186,9 +186,22 @@ impl Server {
         (self.pid(), dir.keep())
     }
 
+    /// Does it over the server's own connection, once more where a signal broke it
+    /// off: a socket with time limits is not waited on again by the kernel
+    /// (signal(7)), and the client library does not either.
     fn with_connection<T>(
         &self,
-        f: impl FnOnce(&mut redis::Connection) -> redis::RedisResult<T>,
+        mut f: impl FnMut(&mut redis::Connection) -> redis::RedisResult<T>,
+    ) -> redis::RedisResult<T> {
+        match self.try_connection(&mut f) {
+            Err(e) if e.to_string().contains("Interrupted") => self.try_connection(&mut f),
+            done => done,
+        }
+    }
+
+    fn try_connection<T>(
+        &self,
+        f: &mut impl FnMut(&mut redis::Connection) -> redis::RedisResult<T>,
     ) -> redis::RedisResult<T> {
         let mut slot = match self.connection.lock() {
             Ok(slot) => slot,
