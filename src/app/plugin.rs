@@ -39,6 +39,7 @@ pub struct StartError(#[from] io::Error);
 /// # Errors
 /// What the system refused at the start. Nothing was written then.
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
+    log::debug!("told by the agent: {agent:?}");
     let loaded = load::from_dirs(
         [
             agent.user_config_dir.as_deref(),

@@ -41,7 +41,22 @@ pub struct Agent {
     pub log_level: Option<String>,
     /// Form of log lines, `NETDATA_LOG_FORMAT` (2.x): `journal`, `logfmt`, `json`.
     pub log_format: Option<String>,
+    /// `NETDATA_HOST_PREFIX`: stands before `/proc` and `/sys` of the host.
+    pub host_prefix: Option<PathBuf>,
+    /// What else it tells, by the names of [`TOLD`]; shown in the debug log.
+    pub told: Vec<(&'static str, String)>,
 }
+
+/// Variables that change nothing here and help who reads a debug log.
+pub const TOLD: &[&str] = &[
+    "NETDATA_HOSTNAME",
+    "NETDATA_PLUGINS_DIR",
+    "NETDATA_LIB_DIR",
+    "NETDATA_CACHE_DIR",
+    "NETDATA_LOG_DIR",
+    "NETDATA_LOG_METHOD",
+    "NETDATA_INVOCATION_ID",
+];
 
 impl Agent {
     /// Reads the agent's variables through `lookup`. Empty ones are absent.
@@ -59,6 +74,11 @@ impl Agent {
                 .filter(|seconds| *seconds > 0),
             log_level: text("NETDATA_LOG_LEVEL"),
             log_format: text("NETDATA_LOG_FORMAT"),
+            host_prefix: text("NETDATA_HOST_PREFIX").map(PathBuf::from),
+            told: TOLD
+                .iter()
+                .filter_map(|name| Some((*name, text(name)?)))
+                .collect(),
         }
     }
 
@@ -95,6 +115,20 @@ mod tests {
                 "{version:?}"
             );
         }
+    }
+
+    #[test]
+    fn every_variable_of_an_agent_is_taken() {
+        let agent = Agent::from_env(|name| Some(format!("/{name}")));
+        let path = |name: &str| Some(PathBuf::from(name));
+        assert_eq!(agent.user_config_dir, path("/NETDATA_USER_CONFIG_DIR"));
+        assert_eq!(agent.stock_config_dir, path("/NETDATA_STOCK_CONFIG_DIR"));
+        assert_eq!(agent.host_prefix, path("/NETDATA_HOST_PREFIX"));
+        assert_eq!(agent.log_level.as_deref(), Some("/NETDATA_LOG_LEVEL"));
+        assert_eq!(agent.log_format.as_deref(), Some("/NETDATA_LOG_FORMAT"));
+        let told: Vec<&str> = agent.told.iter().map(|(name, _)| *name).collect();
+        assert_eq!(told, TOLD);
+        assert_eq!(Agent::from_env(|_| Some(" ".into())).told, []);
     }
 
     #[test]

@@ -194,6 +194,12 @@ pub(crate) mod tests {
     use crate::model::sample::Sample;
     use crate::model::thresholds::Thresholds;
 
+    /// As in a pipe.
+    pub(crate) const PLAIN: page::Style = page::Style {
+        width: 80,
+        colour: false,
+    };
+
     /// The report on an INFO text.
     pub(crate) fn report(instance: &str, info: &str) -> Report {
         let sample = Sample::new(Duration::ZERO, &Info::parse(info.as_bytes()), None);

@@ -91,13 +91,8 @@ fn figures(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{FRAGMENTED, report};
+    use super::super::tests::{FRAGMENTED, PLAIN, report};
     use super::*;
-
-    const PLAIN: Style = Style {
-        width: 80,
-        colour: false,
-    };
 
     #[test]
     fn several_have_a_table_on_top() {

@@ -348,13 +348,8 @@ fn percent(part: i64, whole: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{FRAGMENTED, report as report_on};
+    use super::super::tests::{FRAGMENTED, PLAIN, report as report_on};
     use super::*;
-
-    const PLAIN: Style = Style {
-        width: 80,
-        colour: false,
-    };
 
     #[test]
     fn the_verdict_comes_first_and_the_bar_adds_up() {
