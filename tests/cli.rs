@@ -18,7 +18,7 @@ use crate::support::{Kind, Server, eventually};
 const SOON: Duration = Duration::from_secs(20);
 
 /// The keys of a diagnosis, in their order.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "instance",
     "server",
     "verdict",
@@ -31,6 +31,43 @@ const KEYS: [&str; 12] = [
     "defrag",
     "known_issues",
     "advice",
+    "risks",
+    "headroom",
+    "host",
+];
+
+const HEADROOM: &[&str] = &[
+    "limit",
+    "limited_by",
+    "cgroup",
+    "rss",
+    "cow",
+    "free",
+    "first_met",
+    "copy_bound",
+    "copy_usual",
+    "rss_at_maxmemory",
+    "now",
+    "worst_case",
+];
+
+const HOST: &[&str] = &[
+    "pid",
+    "rss",
+    "peak",
+    "swap",
+    "huge_pages",
+    "huge_pages_enabled",
+    "oom_kills",
+    "cgroups",
+    "memory",
+    "available",
+    "swap_total",
+    "swap_free",
+    "overcommit",
+    "swappiness",
+    "transparent_hugepage",
+    "unsure",
 ];
 
 /// The program, apart from any configuration of this machine and this shell.
@@ -126,6 +163,11 @@ fn shaped(line: &str) -> Value {
     for advice in value["advice"].as_array().unwrap() {
         has(advice, &["action", "command", "why", "caution"]);
     }
+    for risk in value["risks"].as_array().unwrap() {
+        has(risk, &["risk", "severity", "why"]);
+    }
+    has(&value["headroom"], HEADROOM);
+    has(&value["host"], HOST);
     value
 }
 

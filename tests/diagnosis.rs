@@ -4,6 +4,7 @@
 //! `verdicts.rs` has the same on real servers.
 
 mod coverage;
+mod hosts;
 mod known;
 mod made_up;
 mod properties;

@@ -104,16 +104,24 @@ fn every_alert_says_who_what_and_where_to_look() {
             "redis_frag_ratio",
             "redis_frag_allocator",
             "redis_frag_wasted",
+            "redis_frag_swap",
             "redis_frag_swap_suspected",
+            "redis_frag_headroom",
+            "redis_frag_fork_headroom",
             "redis_frag_defrag_ineffective",
             "redis_frag_defrag_off",
             "redis_frag_retained_pages",
             "redis_frag_known_issue",
+            "redis_frag_thp",
             "redis_frag_unreachable",
         ]
     );
     // What there is no hurry to act upon wakes nobody.
-    let silent = ["redis_frag_defrag_off", "redis_frag_retained_pages"];
+    let silent = [
+        "redis_frag_defrag_off",
+        "redis_frag_retained_pages",
+        "redis_frag_thp",
+    ];
     for template in &templates {
         let name = &template["template"];
         assert!(
@@ -160,7 +168,11 @@ fn memory_alerts_have_the_floor_and_ratios_rest_while_forking_or_loading() {
     for template in templates(&project_file("health.d/redis_frag.conf")) {
         let floor = match template["template"].as_str() {
             "redis_frag_unreachable" => continue,
-            "redis_frag_wasted" => "($rss >= $min_used_memory) AND ",
+            "redis_frag_wasted" | "redis_frag_headroom" => "($rss >= $min_used_memory) AND ",
+            "redis_frag_swap" => "($used_memory >= $swap_min_used_memory) AND ",
+            "redis_frag_fork_headroom" => {
+                "($used_memory >= $min_used_memory) AND ($forks == 1) AND "
+            }
             "redis_frag_ratio" | "redis_frag_allocator" => {
                 "($used_memory >= $min_used_memory) AND \
                  ((($forking == 0) AND ($loading == 0)) OR ($status >= $WARNING)) AND "

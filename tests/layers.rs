@@ -52,6 +52,8 @@ const PURE: &[&str] = &[
     "app/report/text.rs",
     "app/report/words.rs",
     "app/schedule.rs",
+    "source/procfs.rs",
+    "source/sockets.rs",
     "app/screen.rs",
 ];
 

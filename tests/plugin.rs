@@ -41,6 +41,10 @@ cpu|active defrag|percentage|stacked|user system
 response_time|active defrag|milliseconds|line|info
 fork|fork|bytes|line|cow last_rdb last_aof
 fork_state|fork|state|line|rdb aof module
+headroom|headroom|bytes|stacked|rss cow free
+headroom_used|headroom|percentage|line|now worst_case
+swap|host|bytes|line|swap
+thp|host|state|line|always madvise never off_for_process
 status|collector|state|line|up down";
 
 /// What an idle server of this kind has no value for.
@@ -294,6 +298,7 @@ fn assert_server_is_charted(kind: Kind) {
                     ("server", name),
                     ("version", version),
                     ("allocator", &allocator),
+                    ("limited_by", "machine"),
                 ];
                 let labels = labels.map(|(name, value)| (name.to_string(), value.to_string()));
                 assert_eq!(seen.labels, labels.into_iter().collect(), "{id}");

@@ -14,6 +14,7 @@ mod drift;
 mod ending;
 mod install;
 mod layers;
+mod local;
 mod output;
 mod permissions;
 mod plugin;

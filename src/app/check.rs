@@ -59,6 +59,10 @@ fn text(loaded: &Loaded) -> String {
     let discover = if loaded.parsed.discover { "yes" } else { "no" };
     let _ = writeln!(out, "discovery of local instances: {discover}");
     let _ = writeln!(out, "jobs: {}", loaded.parsed.jobs.len());
+    if loaded.parsed.discover {
+        let seconds = loaded.parsed.forget_after.as_secs();
+        let _ = writeln!(out, "forget_after: {seconds} s");
+    }
     for job in &loaded.parsed.jobs {
         describe(&mut out, job);
     }

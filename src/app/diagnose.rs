@@ -12,6 +12,7 @@ use crate::cli;
 use crate::model::derive::Derived;
 use crate::model::sample::Sample;
 use crate::netdata::agent::Agent;
+use crate::source::claims::ProcessId;
 use crate::source::trouble::Trouble;
 
 use super::report::{self, Report, json, summary, words};
@@ -124,40 +125,67 @@ fn shown(reports: &[Report], as_json: bool, screen: &Screen) -> String {
 }
 
 /// Asks all at once, so that one that hangs holds up none, and puts the worst
-/// first. A process that was found in two ways is reported once.
+/// first. A process that was found in several ways is reported once.
 async fn round(targets: Vec<Target>) -> (Vec<Target>, Vec<Report>) {
     let asked = targets.into_iter().map(|target| {
         let name = target.job.name.clone();
         (name, tokio::spawn(ask(target)))
     });
     let asked: Vec<_> = asked.collect();
-    let (mut targets, mut reports, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut targets, mut reports, mut seen) = (Vec::new(), Vec::new(), Seen::default());
+    let mut troubles = Vec::new();
     for (name, task) in asked {
         let Ok((target, answer)) = task.await else {
             let told = "redis-frag broke down over its answer, which is a defect of redis-frag";
             reports.push(Report::unreachable(&name, told));
             continue;
         };
-        let discovered = target.origin == Origin::Discovered;
         match answer {
             Answer::Found(report, run_id) => {
-                let is_new = run_id.is_none_or(|id| seen.insert(id));
-                if is_new || !discovered {
+                if seen.is_new(&target, run_id) {
                     reports.push(*report);
                 }
             }
-            Answer::Trouble(Trouble::Connect(_)) if discovered => {}
-            Answer::Trouble(trouble) => {
-                reports.push(signed(
-                    Report::unreachable(&name, &target.told(&trouble)),
-                    &target,
-                ));
-            }
+            Answer::Trouble(trouble) => troubles.push((targets.len(), trouble)),
         }
         targets.push(target);
     }
+    for (place, trouble) in troubles {
+        let target: &Target = &targets[place];
+        if seen.is_told(target, &trouble) {
+            let told = Report::unreachable(&target.job.name, &target.told(&trouble));
+            reports.push(signed(told, target));
+        }
+    }
     report::sort(&mut reports);
     (targets, reports)
+}
+
+/// What was reported in one round.
+#[derive(Default)]
+struct Seen {
+    runs: HashSet<String>,
+    processes: HashSet<ProcessId>,
+}
+
+impl Seen {
+    /// Whether this server is not reported yet, or was named.
+    fn is_new(&mut self, target: &Target, run_id: Option<String>) -> bool {
+        self.processes
+            .extend(target.process.or(target.poller.process()));
+        let is_new = run_id.is_none_or(|id| self.runs.insert(id));
+        is_new || target.origin != Origin::Discovered
+    }
+
+    /// Whether a trouble is told: once of a process to which no way leads, and never
+    /// that nothing is at a usual address.
+    fn is_told(&mut self, target: &Target, trouble: &Trouble) -> bool {
+        match (target.origin, target.process) {
+            (Origin::Discovered, Some(process)) => self.processes.insert(process),
+            (Origin::Discovered, None) => !matches!(trouble, Trouble::Connect(_)),
+            _ => true,
+        }
+    }
 }
 
 /// What came of asking.

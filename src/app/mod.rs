@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diagnose;
+mod discovery;
 pub mod logging;
 pub mod plugin;
 pub mod record;

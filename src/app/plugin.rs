@@ -12,14 +12,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::config::file::Severity;
+use crate::config::file::{Parsed, Severity};
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
 use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Writer};
-use crate::source::discover::{self, Claims};
+use crate::source::claims::Claims;
+use crate::source::host::Kernel;
 
 use super::LOOKUP_THREADS;
+use super::discovery::Discovery;
 use super::watch::{Shared, Watch};
 
 /// How long the agent gets to take what is written when the plugin ends. All
@@ -49,7 +51,17 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         .flatten(),
     );
     tell(&loaded);
-    let jobs = jobs(loaded, interval.or(agent.update_every).unwrap_or(1));
+    let interval = interval.or(agent.update_every).unwrap_or(1);
+    let Parsed {
+        jobs,
+        discover,
+        forget_after,
+        ..
+    } = loaded.parsed;
+    let jobs: Vec<Arc<Job>> = jobs
+        .into_iter()
+        .map(|job| at_least(job, interval))
+        .collect();
     let (end, ended) = mpsc::channel(8);
     let broken = end.clone();
     let writer = Writer::start(link::stdout(), move |error| {
@@ -62,33 +74,25 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         claims: Claims::default(),
         epoch: Instant::now(),
         with_labels: agent.understands(Feature::Labels),
+        kernel: Arc::new(Kernel::new(agent.host_prefix.as_deref())),
+        forget_after,
     };
+    let discovery = discover.then(|| Discovery::new(shared.clone(), jobs.clone(), interval));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
-    let done = runtime.block_on(watch_all(jobs, shared, ended));
+    let done = runtime.block_on(watch_all(jobs, shared, discovery, ended));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     writer.drain(PATIENCE);
     Ok(done?)
 }
 
-/// The jobs to run: those of the file, and those of this machine where it says so.
-fn jobs(loaded: Loaded, interval: u32) -> Vec<Arc<Job>> {
-    let mut jobs = loaded.parsed.jobs;
-    if loaded.parsed.discover {
-        let taken: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
-        jobs.extend(
-            discover::local()
-                .into_iter()
-                .filter(|job| !taken.contains(&job.name)),
-        );
-    }
-    for job in &mut jobs {
-        job.update_every = job.update_every.max(interval);
-    }
-    jobs.into_iter().map(Arc::new).collect()
+/// The agent's own interval is the least.
+fn at_least(mut job: Job, interval: u32) -> Arc<Job> {
+    job.update_every = job.update_every.max(interval);
+    Arc::new(job)
 }
 
 /// Problems to the log, with their file.
@@ -115,6 +119,7 @@ pub(super) fn tell(loaded: &Loaded) {
 async fn watch_all(
     jobs: Vec<Arc<Job>>,
     shared: Shared,
+    discovery: Option<Discovery>,
     mut ended: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -122,6 +127,9 @@ async fn watch_all(
     let mut watches = JoinSet::new();
     for (number, job) in jobs.into_iter().enumerate() {
         watches.spawn(keep_watching(job, number, shared.clone()));
+    }
+    if let Some(discovery) = discovery {
+        watches.spawn(discovery.run());
     }
     tokio::select! {
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
@@ -132,19 +140,20 @@ async fn watch_all(
     Ok(())
 }
 
-/// Watches a job, anew when the watch itself breaks down: a defect met by one
-/// instance's replies must not cost the others.
-async fn keep_watching(job: Arc<Job>, number: usize, shared: Shared) {
+/// Watches a job to its end, anew when the watch itself breaks down: a defect met by
+/// one instance's replies must not cost the others.
+pub(super) async fn keep_watching(job: Arc<Job>, number: usize, shared: Shared) {
     loop {
         let watch = Watch::new(Arc::clone(&job), number, shared.clone());
         let mut task = JoinSet::new();
         task.spawn(watch.run());
-        if task.join_next().await.is_some() {
-            log::error!(
-                "job {}: its watch broke down, which is a defect; starting it anew",
-                job.name
-            );
+        if let Some(Ok(())) = task.join_next().await {
+            return;
         }
+        log::error!(
+            "job {}: its watch broke down, which is a defect; starting it anew",
+            job.name
+        );
         sleep(AFTER_PANIC).await;
     }
 }

@@ -15,8 +15,8 @@ const SLOTS: usize = 10;
 /// back two seconds after it is.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Pause between looks for an instance that nobody named.
-pub const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Pause between looks for instances that nobody named.
+pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where in the second the instance with this number is asked.
 #[must_use]

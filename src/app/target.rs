@@ -15,7 +15,9 @@ use crate::config::job::{Credentials, Job, Secret, clean_name};
 use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::agent::Agent;
+use crate::source::claims::ProcessId;
 use crate::source::discover;
+use crate::source::host::Kernel;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
@@ -45,12 +47,19 @@ pub(super) enum Origin {
 pub(super) struct Target {
     pub(super) job: Arc<Job>,
     pub(super) origin: Origin,
+    /// The process that was found, where one was: there may be several ways to it.
+    pub(super) process: Option<ProcessId>,
     pub(super) poller: Poller,
     pub(super) history: History,
 }
 
 impl Target {
-    fn new(mut job: Job, origin: Origin, access: &Access, epoch: Instant) -> Self {
+    fn new(
+        mut job: Job,
+        origin: Origin,
+        access: &Access,
+        (kernel, epoch): (&Arc<Kernel>, Instant),
+    ) -> Self {
         if let Some(timeout) = access.timeout {
             job.timeout = timeout;
         }
@@ -58,10 +67,13 @@ impl Target {
             job.malloc_stats_every = job.malloc_stats_every.max(1);
         }
         let job = Arc::new(job);
+        let mut poller = Poller::new(Arc::clone(&job), epoch).on_kernel(Arc::clone(kernel));
+        poller.look_closely();
         Self {
-            poller: Poller::new(Arc::clone(&job), epoch),
+            poller,
             job,
             origin,
+            process: None,
             history: History::default(),
         }
     }
@@ -130,7 +142,8 @@ pub(super) fn all(
 ) -> Result<Vec<Target>, Failure> {
     let given = given(access)?;
     let epoch = Instant::now();
-    let target = |(job, origin)| Target::new(job, origin, access, epoch);
+    let kernel = Arc::new(Kernel::new(agent.host_prefix.as_deref()));
+    let target = |(job, origin)| Target::new(job, origin, access, (&kernel, epoch));
     // An address needs no configuration, and none of its mistakes told.
     if !named.is_empty() && named.iter().all(|word| is_address(word)) {
         let jobs: Result<Vec<Job>, Failure> = named
@@ -148,14 +161,24 @@ pub(super) fn all(
     let jobs = configured.parsed.jobs;
     if named.is_empty() {
         let local = configured.parsed.discover || jobs.is_empty();
-        let found = if local { found(&given) } else { Vec::new() };
-        let found = found
-            .into_iter()
-            .filter(|job| jobs.iter().all(|known| known.name != job.name));
-        let found: Vec<Job> = found.collect();
+        let found = if local {
+            found(&kernel, &given)
+        } else {
+            Vec::new()
+        };
+        let named = |found: &Job| {
+            let same = |job: &Job| discover::is_same(&job.address, &found.address);
+            jobs.iter().any(same)
+        };
+        let found = found.into_iter().filter(|(job, _)| !named(job));
+        let found: Vec<Target> = found
+            .map(|(job, process)| Target {
+                process,
+                ..target((job, Origin::Discovered))
+            })
+            .collect();
         let jobs = jobs.into_iter().map(|job| (job, Origin::Job));
-        let found = found.into_iter().map(|job| (job, Origin::Discovered));
-        return Ok(jobs.chain(found).map(target).collect());
+        return Ok(jobs.map(target).chain(found).collect());
     }
     let mut targets = Vec::new();
     for (place, word) in named.iter().enumerate() {
@@ -164,8 +187,8 @@ pub(super) fn all(
             (by_address(place, word, &given)?, Origin::Address)
         } else if let Some(job) = jobs.iter().find(is_meant) {
             (job.clone(), Origin::Job)
-        } else if let Some(job) = found(&given).iter().find(is_meant) {
-            (job.clone(), Origin::Address)
+        } else if let Some(job) = by_found_name(&kernel, &given, is_meant) {
+            (job, Origin::Address)
         } else {
             (by_address(place, word, &given)?, Origin::Host)
         };
@@ -179,13 +202,29 @@ fn is_address(word: &str) -> bool {
     word.contains([':', '/'])
 }
 
-/// The usual local addresses.
-fn found(given: &Credentials) -> Vec<Job> {
+/// The ways to all instances of this machine that can be found, and to which process
+/// each leads.
+fn found(kernel: &Kernel, given: &Credentials) -> Vec<(Job, Option<ProcessId>)> {
     let with = |job: Job| Job {
         credentials: given.clone(),
         ..job
     };
-    discover::local().into_iter().map(with).collect()
+    let candidates = discover::candidates(kernel).into_iter();
+    let ways = candidates.flat_map(|candidate| {
+        let process = candidate.process;
+        let process = process.map(|process| (process.pid, process.start_time));
+        candidate.ways.into_iter().map(move |way| (way, process))
+    });
+    ways.map(|(way, process)| (with(way), process)).collect()
+}
+
+fn by_found_name(
+    kernel: &Kernel,
+    given: &Credentials,
+    is_meant: impl Fn(&&Job) -> bool,
+) -> Option<Job> {
+    let mut found = found(kernel, given).into_iter().map(|(job, _)| job);
+    found.find(|job| is_meant(&job))
 }
 
 fn by_address(place: usize, word: &str, given: &Credentials) -> Result<Job, Failure> {
@@ -249,7 +288,9 @@ mod tests {
                 .ok()
                 .unwrap();
             let access = Access::default();
-            let target = Target::new(job, Origin::Address, &access, Instant::now());
+            let kernel = Arc::new(Kernel::new(None));
+            let place = (&kernel, Instant::now());
+            let target = Target::new(job, Origin::Address, &access, place);
             assert_eq!(target.client(), want);
         }
     }

@@ -14,7 +14,8 @@ use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::link::Writer;
 use crate::netdata::stream::{Identity, Stream};
-use crate::source::discover::{Claims, Rank};
+use crate::source::claims::{Claims, ProcessId, Rank};
+use crate::source::host::Kernel;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
@@ -32,6 +33,10 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Whether the agent takes labels.
     pub(super) with_labels: bool,
+    /// The kernel of this machine.
+    pub(super) kernel: Arc<Kernel>,
+    /// How long an instance that was found is missed before it is forgotten.
+    pub(super) forget_after: Duration,
 }
 
 /// One instance under watch.
@@ -46,18 +51,18 @@ pub(super) struct Watch {
     outage: Outage,
     dropped: u64,
     rank: Rank,
-    shown: Shown,
+    /// When it answered last.
+    seen: Duration,
+    /// Its process, where it runs on this machine.
+    process: Option<ProcessId>,
 }
 
-/// Whether a job has charts.
+/// Whether there is more to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    /// Nobody named it, and it is not found or is charted by another job.
-    No,
-    /// Found a moment ago: others that know a surer way may still claim it.
-    Soon,
-    /// Yes.
-    Yes,
+enum Next {
+    Again,
+    /// It was found, and is gone or another job's.
+    End,
 }
 
 impl Watch {
@@ -73,45 +78,44 @@ impl Watch {
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
-            poller: Poller::new(Arc::clone(&job), shared.epoch),
+            poller: Poller::new(Arc::clone(&job), shared.epoch)
+                .on_kernel(Arc::clone(&shared.kernel)),
             history: History::default(),
             stream: Stream::new(identity, shared.with_labels),
             outage: Outage::default(),
             dropped: shared.writer.dropped(),
             rank: if job.discovered {
-                Rank::discovered(number)
+                Rank::Discovered
             } else {
-                Rank::CONFIGURED
+                Rank::Configured
             },
-            shown: if job.discovered {
-                Shown::No
-            } else {
-                Shown::Yes
-            },
+            seen: shared.epoch.elapsed(),
+            process: None,
             job,
             shared,
         }
     }
 
-    /// Watches until the task is ended.
+    /// Watches until the task is ended, or what was found is gone for good.
     pub(super) async fn run(mut self) {
         loop {
             let wall = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default();
             sleep(schedule::wait(wall, self.every, self.slot)).await;
-            self.round().await;
-            if self.shown == Shown::No {
-                sleep(schedule::LOOK_EVERY.saturating_sub(self.every)).await;
+            if self.round().await == Next::End {
+                let output = self.stream.end();
+                self.shared.writer.send(output);
+                return;
             }
         }
     }
 
-    async fn round(&mut self) {
+    async fn round(&mut self) -> Next {
         let now = self.shared.epoch.elapsed();
         if now < self.outage.next_try {
             self.write(&Sample::unreachable(now));
-            return;
+            return Next::Again;
         }
         match self
             .poller
@@ -119,54 +123,72 @@ impl Watch {
             .await
         {
             Ok(sample) => {
-                self.shown = self.shown_with(&sample);
-                if self.shown == Shown::Yes {
-                    self.outage.over(&self.job);
-                    self.write(&sample);
+                if !self.is_ours(&sample) {
+                    log::info!(
+                        "job {}: the same server is watched by another job",
+                        self.job.name
+                    );
+                    return Next::End;
                 }
+                self.seen = sample.at;
+                self.outage.over(&self.job);
+                self.write(&sample);
             }
             Err(trouble) => {
                 let now = self.shared.epoch.elapsed();
-                let shown = self.shown == Shown::Yes;
-                self.outage.told(&self.job, trouble, shown, now);
-                self.outage.next_try = now + self.pause();
-                if shown {
-                    self.write(&Sample::unreachable(now));
+                if self.job.discovered && self.is_gone(now) {
+                    return Next::End;
                 }
+                self.outage.told(&self.job, trouble, now);
+                self.outage.next_try = now + self.pause();
+                self.write(&Sample::unreachable(now));
             }
         }
+        Next::Again
     }
 
     fn pause(&self) -> Duration {
-        if self.shown != Shown::Yes {
-            Duration::ZERO
-        } else if !self.outage.reached && self.job.autodetection_retry > 0 {
+        if !self.outage.reached && self.job.autodetection_retry > 0 {
             Duration::from_secs(u64::from(self.job.autodetection_retry))
         } else {
             schedule::pause(self.outage.failures, self.every)
         }
     }
 
-    /// Whether this instance, which has answered, is charted by this job.
-    fn shown_with(&self, sample: &Sample) -> Shown {
-        let run_id = sample
-            .server
-            .as_ref()
-            .and_then(|server| server.run_id.as_deref());
+    /// Whether what was found and does not answer is to be forgotten: it was missed
+    /// for long, or was found in another way: its port was changed.
+    fn is_gone(&self, now: Duration) -> bool {
         let claims = &self.shared.claims;
-        let ours = run_id.is_none_or(|id| claims.claim(id, &self.job.name, self.rank));
-        match (ours, self.shown) {
-            (false, Shown::Yes) => {
-                log::info!(
-                    "job {}: the same server is watched by another job",
-                    self.job.name
-                );
-                Shown::No
-            }
-            (false, _) => Shown::No,
-            (true, Shown::No) => Shown::Soon,
-            (true, Shown::Soon | Shown::Yes) => Shown::Yes,
+        claims.release(&self.job.name);
+        if self.process.is_some_and(|process| claims.charts(process)) {
+            log::info!(
+                "job {}: its server was found at another address",
+                self.job.name
+            );
+            return true;
         }
+        let missed = now.saturating_sub(self.seen);
+        let forgotten = missed >= self.shared.forget_after;
+        if forgotten {
+            log::info!(
+                "job {}: gone for {} s, forgotten",
+                self.job.name,
+                missed.as_secs()
+            );
+        }
+        forgotten
+    }
+
+    /// Whether this instance, which has answered, is charted by this job.
+    fn is_ours(&mut self, sample: &Sample) -> bool {
+        let claims = &self.shared.claims;
+        self.process = self.poller.process();
+        if let Some(process) = self.process {
+            claims.runs_here(&self.job.name, process);
+        }
+        let server = sample.server.as_ref();
+        let run_id = server.and_then(|server| server.run_id.as_deref());
+        run_id.is_none_or(|id| claims.claim(id, &self.job.name, self.rank))
     }
 
     fn write(&mut self, sample: &Sample) {
@@ -200,14 +222,8 @@ struct Outage {
 }
 
 impl Outage {
-    fn told(&mut self, job: &Job, trouble: Trouble, shown: bool, now: Duration) {
+    fn told(&mut self, job: &Job, trouble: Trouble, now: Duration) {
         self.failures = self.failures.saturating_add(1);
-        // That nothing listens at a usual address is no news; that something does
-        // and wants a password is.
-        if !shown && matches!(trouble, Trouble::Connect(_)) {
-            log::debug!("job {}: nothing at {}", job.name, job.address);
-            return;
-        }
         if self.is_known(&trouble, now) {
             log::debug!("job {}: {trouble}", job.name);
             return;
@@ -261,7 +277,7 @@ mod tests {
             if !outage.is_known(trouble, now) {
                 lines.push(number);
             }
-            outage.told(&job, trouble.clone(), true, now);
+            outage.told(&job, trouble.clone(), now);
         }
         lines
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
@@ -24,8 +25,12 @@ pub use super::problem::{Problem, Severity};
 /// compose files.
 const SHARED: &str = "x-";
 
+/// Longer than the alert on an instance that does not answer waits, so that a crash
+/// is told before it is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+
 /// What a file says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parsed {
     /// Jobs that can be run.
     pub jobs: Vec<Job>,
@@ -33,6 +38,19 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
     /// Whether to look for instances on this machine: said, or for want of jobs.
     pub discover: bool,
+    /// How long an instance that was found is missed before it is forgotten.
+    pub forget_after: Duration,
+}
+
+impl Default for Parsed {
+    fn default() -> Self {
+        Self {
+            jobs: Vec::new(),
+            problems: Vec::new(),
+            discover: false,
+            forget_after: FORGET_AFTER,
+        }
+    }
 }
 
 /// Reads a file's text.
@@ -140,6 +158,10 @@ impl Reader {
     fn discovery(&mut self, raw: &RawDiscovery) {
         self.keys(&raw.unknown, &raw.twice, RawDiscovery::KEYS, &[]);
         self.local = self.value(raw.local.as_ref(), yes_or_no);
+        let forget_after = self.value(raw.forget_after.as_ref(), interval);
+        if let Some(seconds) = forget_after {
+            self.parsed.forget_after = Duration::from_secs(u64::from(seconds));
+        }
     }
 
     /// Reads all of a job, so that all its problems are told at once.

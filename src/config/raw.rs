@@ -127,7 +127,8 @@ mapping! {
     /// `discovery:`.
     RawDiscovery {
         local: Text,
-    } expecting "the key local:"
+        forget_after: Text,
+    } expecting "keys such as local:"
 }
 
 /// `labels:` of a job: names and values as the operator likes.

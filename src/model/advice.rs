@@ -5,7 +5,9 @@
 
 use super::defrag::{self, State, Trigger};
 use super::derive::Derived;
+use super::facts;
 use super::known_issues::{self, Kind, KnownIssue};
+use super::risks;
 use super::text::bytes;
 use super::verdict::Verdict;
 
@@ -34,13 +36,25 @@ pub enum Action {
     Upgrade,
     /// Find out whether the process is in swap.
     CheckSwap,
+    /// Bring the process back out of swap.
+    LeaveSwap,
+    /// Keep more distance from the limit of memory.
+    MakeRoom,
+    /// Leave room for what a child copies.
+    MakeForkRoom,
+    /// Lower `maxmemory` to what fits.
+    LowerMaxmemory,
+    /// Let the kernel promise a fork its memory.
+    SetOvercommit,
+    /// Switch transparent huge pages off.
+    DisableHugePages,
     /// Nothing now.
     Wait,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::ActiveDefrag,
         Self::StopDefrag,
         Self::MemoryPurge,
@@ -48,6 +62,12 @@ impl Action {
         Self::Restart,
         Self::Upgrade,
         Self::CheckSwap,
+        Self::LeaveSwap,
+        Self::MakeRoom,
+        Self::MakeForkRoom,
+        Self::LowerMaxmemory,
+        Self::SetOvercommit,
+        Self::DisableHugePages,
         Self::Wait,
     ];
 
@@ -62,6 +82,12 @@ impl Action {
             Self::Restart => "restart",
             Self::Upgrade => "upgrade",
             Self::CheckSwap => "check_swap",
+            Self::LeaveSwap => "leave_swap",
+            Self::MakeRoom => "make_room",
+            Self::MakeForkRoom => "make_fork_room",
+            Self::LowerMaxmemory => "lower_maxmemory",
+            Self::SetOvercommit => "set_overcommit",
+            Self::DisableHugePages => "disable_huge_pages",
             Self::Wait => "wait",
         }
     }
@@ -83,7 +109,17 @@ pub struct Advice {
 }
 
 impl Advice {
-    fn new(action: Action, command: Option<&str>, why: String, caution: impl Into<String>) -> Self {
+    /// What no command to the server does.
+    pub(super) fn by_hand(action: Action, why: String, caution: &str) -> Self {
+        Self::new(action, None, why, caution)
+    }
+
+    pub(super) fn new(
+        action: Action,
+        command: Option<&str>,
+        why: String,
+        caution: impl Into<String>,
+    ) -> Self {
         let command = command.map(|command| format!("redis-cli {command}"));
         Self {
             action,
@@ -115,7 +151,10 @@ pub fn advise(derived: &Derived<'_>, verdict: Verdict) -> Vec<Advice> {
         Verdict::Starting => vec![wait(
             "until the server is up and its memory statistics are there",
         )],
-        Verdict::Swapping => vec![check_swap()],
+        Verdict::Swapping => vec![match facts::swapped(derived) {
+            Some(swapped) => leave_swap(derived, swapped),
+            None => check_swap(),
+        }],
         Verdict::Forking => vec![
             wait("until the child is done: its copies blur every figure"),
             active_defrag(derived),
@@ -153,6 +192,7 @@ pub fn advise(derived: &Derived<'_>, verdict: Verdict) -> Vec<Advice> {
         }
     };
     advice.extend(upgrades(derived));
+    advice.extend(risks::remedies(derived));
     advice.sort_by_key(|advice| advice.refused);
     advice
 }
@@ -388,6 +428,33 @@ fn check_swap() -> Advice {
         "on the server's machine; process_id of INFO is the pid there unless it runs in a container",
     );
     advice.command = Some("grep VmSwap /proc/PID/status".to_owned());
+    advice
+}
+
+/// What is in swap comes back by itself only where it is touched.
+fn leave_swap(derived: &Derived<'_>, swapped: u64) -> Advice {
+    let swapped = bytes(swapped.cast_signed());
+    let why = format!(
+        "{swapped} of the process are in swap, where every access takes milliseconds and blocks \
+         all clients"
+    );
+    let machine = derived.sample.host.host().map(|host| host.machine);
+    let machine = machine.unwrap_or_default();
+    let held = machine.swap_total.zip(machine.swap_free);
+    let held = held.map(|(total, free)| total.saturating_sub(free));
+    let fits = machine
+        .available
+        .zip(held)
+        .is_some_and(|(available, held)| available > held);
+    let caution = if fits {
+        "reads back what all processes have in swap, which takes a while; make sure first that the \
+         cause is gone: a cgroup's limit, other processes, a dataset too large"
+    } else {
+        "there is no room for it now: raise the limit of the cgroup, keep less data (a lower \
+         maxmemory), move other processes away; then swapoff -a and swapon -a read it back"
+    };
+    let mut advice = Advice::by_hand(Action::LeaveSwap, why, caution);
+    advice.command = fits.then(|| "swapoff -a && swapon -a".to_owned());
     advice
 }
 

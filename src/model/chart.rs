@@ -56,3 +56,13 @@ pub struct Chart {
     /// What alerts on it read beside its dimensions.
     pub variables: &'static [Variable],
 }
+
+/// A size as the agent takes it.
+pub(super) fn int(size: Option<u64>) -> Option<i64> {
+    i64::try_from(size?).ok()
+}
+
+/// 1 or 0.
+pub(super) fn flag(value: Option<bool>) -> Option<i64> {
+    value.map(i64::from)
+}

@@ -3,59 +3,31 @@
 //! A dimension is a function from a moment to a number or nothing. Names in here
 //! are promises to dashboards and alerts. Must not know how an agent is told.
 
-use super::chart::{Chart, Dimension, Kind, Value, Variable};
+use super::chart::{Chart, Dimension, Kind, Value, flag, int};
 use super::defrag::State;
 use super::derive::Derived;
-use super::diagnosis;
+use super::gates::{GATES, HEADROOM_GATES, RATIO_GATES, SWAP_GATES, VERDICT_GATES};
+use super::headroom::Headroom;
+use super::host::HugePageState;
 use super::known_issues;
+use super::risks;
 use super::verdict::Verdict;
 
 /// First part of every context.
 pub const CONTEXT_PREFIX: &str = "redis_frag";
 
 /// Labels of every chart; an operator's own have other names.
-pub const LABELS: &[&str] = &["instance", "address", "server", "version", "allocator"];
+pub const LABELS: &[&str] = &[
+    "instance",
+    "address",
+    "server",
+    "version",
+    "allocator",
+    "limited_by",
+];
 
 /// Ratios, percentages and rates are sent in thousandths.
 const MILLI: i64 = 1000;
-
-/// What every alert about memory is gated with. A comparison with a variable that
-/// was never sent is false, so of a server that does not tell of forks and loads
-/// it is said that there are none, or its alerts would never fire.
-const GATES: &[Variable] = &[
-    variable("used_memory", |d| int(d.sample.fields.used_memory)),
-    variable("rss", |d| int(d.sample.fields.used_memory_rss)),
-    variable("min_used_memory", |d| {
-        int(Some(d.thresholds.min_used_memory))
-    }),
-    variable("forking", |d| during(d, d.sample.forking())),
-    variable("loading", |d| during(d, d.sample.loading())),
-];
-
-/// And what alerts on the ratio read beside.
-const RATIO_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
-    GATES[3],
-    GATES[4],
-    variable("swap_suspected", |d| {
-        during(d, Some(diagnosis::swap_suspected(d)))
-    }),
-];
-
-/// What alerts on the verdict are gated with. Forks and loads are verdicts of their
-/// own there, and a dimension of the chart has the name of the variable.
-const VERDICT_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
-    // Switched off, and switched on it would start at once.
-    variable("defrag_would_start", |d| {
-        let ready = d.trigger.is_some_and(|trigger| trigger.would_start());
-        during(d, Some(ready && d.defrag == Some(State::Off)))
-    }),
-];
 
 /// Every chart, in the order of the dashboard.
 pub const CHARTS: &[Chart] = &[
@@ -294,6 +266,62 @@ pub const CHARTS: &[Chart] = &[
         variables: &[],
     },
     Chart {
+        id: "headroom",
+        title: "Resident memory, copies of a child beside it, and what is left until the first limit",
+        units: "bytes",
+        family: "headroom",
+        kind: Kind::Stacked,
+        dimensions: &[
+            whole("rss", |d| int(Some(d.headroom.as_ref()?.rss))),
+            // A server before 6.2 does not tell what its child copies.
+            whole("cow", |d| match d.sample.forking() {
+                Some(true) => int(d.sample.copied_by_child()),
+                _ => int(Some(d.headroom.as_ref()?.cow)),
+            }),
+            whole("free", |d| int(Some(d.headroom.as_ref()?.free))),
+        ],
+        variables: &[],
+    },
+    Chart {
+        id: "headroom_used",
+        title: "Share of the memory limit that is taken, and that a child could take on top",
+        units: "percentage",
+        family: "headroom",
+        kind: Kind::Line,
+        dimensions: &[
+            milli("now", |d| {
+                thousandths(d.headroom.as_ref().map(Headroom::now))
+            }),
+            milli("worst_case", |d| {
+                thousandths(d.headroom.as_ref().map(Headroom::worst_case))
+            }),
+        ],
+        variables: HEADROOM_GATES,
+    },
+    Chart {
+        id: "swap",
+        title: "Memory of the process in swap",
+        units: "bytes",
+        family: "host",
+        kind: Kind::Line,
+        dimensions: &[whole("swap", |d| int(d.sample.host.host()?.process.swap))],
+        variables: SWAP_GATES,
+    },
+    Chart {
+        id: "thp",
+        title: "Transparent huge pages, as they are to the process",
+        units: "state",
+        family: "host",
+        kind: Kind::Line,
+        dimensions: &[
+            whole("always", |d| huge(d, HugePageState::Always)),
+            whole("madvise", |d| huge(d, HugePageState::Madvise)),
+            whole("never", |d| huge(d, HugePageState::Never)),
+            whole("off_for_process", |d| huge(d, HugePageState::OffForProcess)),
+        ],
+        variables: GATES,
+    },
+    Chart {
         id: "diagnosis",
         title: "What the instance is found to be",
         units: "state",
@@ -356,27 +384,12 @@ const fn milli(name: &'static str, value: Value) -> Dimension {
     }
 }
 
-const fn variable(name: &'static str, value: Value) -> Variable {
-    Variable { name, value }
-}
-
-fn int(size: Option<u64>) -> Option<i64> {
-    i64::try_from(size?).ok()
-}
-
-fn flag(value: Option<bool>) -> Option<i64> {
-    value.map(i64::from)
-}
-
-fn during(derived: &Derived<'_>, value: Option<bool>) -> Option<i64> {
-    derived
-        .sample
-        .answered()
-        .then_some(i64::from(value == Some(true)))
-}
-
 fn found(derived: &Derived<'_>, verdict: Verdict) -> Option<i64> {
     derived.verdict.map(|found| i64::from(found == verdict))
+}
+
+fn huge(derived: &Derived<'_>, wanted: HugePageState) -> Option<i64> {
+    risks::huge_pages(derived).map(|state| i64::from(state == wanted))
 }
 
 fn is(state: Option<State>, wanted: State) -> Option<i64> {

@@ -5,6 +5,7 @@
 
 use super::defrag::{State, Trigger};
 use super::diagnosis;
+use super::headroom::Headroom;
 use super::history::{History, Rates};
 use super::sample::Sample;
 use super::thresholds::Thresholds;
@@ -28,6 +29,8 @@ pub struct Derived<'a> {
     pub defrag: Option<State>,
     /// How near active defrag is to starting.
     pub trigger: Option<Trigger>,
+    /// How far it is from its limit of memory, where one is known.
+    pub headroom: Option<Headroom>,
     /// What the instance is found to be; `None` when nobody answered.
     pub verdict: Option<Verdict>,
 }
@@ -43,6 +46,7 @@ impl<'a> Derived<'a> {
             reclaim: Reclaim::of(sample),
             defrag: State::of(sample),
             trigger: Trigger::of(sample),
+            headroom: Headroom::of(sample),
             verdict: None,
         };
         derived.verdict = diagnosis::verdict(&derived);

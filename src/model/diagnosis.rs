@@ -8,6 +8,7 @@ use super::defrag;
 use super::derive::Derived;
 use super::facts;
 use super::known_issues::{self, KnownIssue};
+use super::risks::{self, Risk};
 use super::rules;
 use super::verdict::{Evidence, RuledOut, Severity, Verdict};
 
@@ -16,8 +17,10 @@ use super::verdict::{Evidence, RuledOut, Severity, Verdict};
 pub struct Diagnosis {
     /// The verdict.
     pub verdict: Verdict,
-    /// How bad it is.
+    /// How bad it is, with all that threatens it.
     pub severity: Severity,
+    /// How bad the verdict alone is.
+    pub verdict_severity: Severity,
     /// What the verdict rests on; never empty.
     pub evidence: Vec<Evidence>,
     /// What was looked at before it.
@@ -28,6 +31,8 @@ pub struct Diagnosis {
     pub defrag_reason: String,
     /// Ids of the known defects of this version that are worth telling.
     pub known_issues: Vec<&'static str>,
+    /// What threatens it beside that.
+    pub risks: Vec<Risk>,
     /// What to do, the best first, and what not to do.
     pub advice: Vec<Advice>,
 }
@@ -53,19 +58,23 @@ pub fn diagnose(derived: &Derived<'_>) -> Diagnosis {
             reason: (rule.otherwise)(derived),
         })
         .collect();
-    let severity = severity(derived, rule.verdict);
+    let verdict_severity = severity(derived, rule.verdict);
     let mut evidence = (rule.evidence)(derived);
-    if severity == Severity::Critical {
+    let risks = risks::of(derived);
+    let worst = risks.iter().map(|risk| risk.severity).max();
+    if verdict_severity == Severity::Critical {
         evidence.extend(rules::severe_ratio(derived));
     }
     Diagnosis {
         verdict: rule.verdict,
-        severity,
+        severity: verdict_severity.max(worst.unwrap_or(Severity::Fine)),
+        verdict_severity,
         evidence,
         ruled_out,
         missing: missing(derived),
         defrag_reason: defrag::reason(derived),
         known_issues: told_issues(derived).map(|issue| issue.id).collect(),
+        risks,
         advice: advice::advise(derived, rule.verdict),
     }
 }
@@ -89,6 +98,7 @@ fn severity(derived: &Derived<'_>, verdict: Verdict) -> Severity {
         Verdict::Small | Verdict::Forking | Verdict::Healthy | Verdict::DefragWorking => {
             Severity::Fine
         }
+        Verdict::Swapping if facts::swap_confirmed(derived) => Severity::Critical,
         Verdict::Swapping => Severity::Warning,
         Verdict::DefragIneffective
         | Verdict::Fragmented
@@ -124,7 +134,7 @@ fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
     if (silent || !jemalloc) && sample.answered() {
         missing.push("allocator statistics");
     }
-    if facts::may_swap(derived) {
+    if facts::may_swap(derived) && facts::swapped(derived).is_none() {
         missing.push("VmSwap");
     }
     missing

@@ -32,12 +32,31 @@ pub(super) fn is_starting(derived: &Derived<'_>) -> bool {
     sample.loading() == Some(true) || (young && sample.ratio().is_none())
 }
 
+/// Bytes of the process in swap, where its kernel can be asked.
+pub(super) fn swapped(derived: &Derived<'_>) -> Option<u64> {
+    derived.sample.host.host()?.process.swap
+}
+
+/// Share of used memory, one part in so many, above which the process is in swap.
+/// What a server has touched once and never again goes there without harm.
+pub(super) const SWAPPED_SHARE: u64 = 100;
+
+/// Whether part of the dataset is in swap: the kernel says so.
+pub(super) fn swap_confirmed(derived: &Derived<'_>) -> bool {
+    is_large(derived) && swapped(derived).is_some_and(|swap| swap > used(derived) / SWAPPED_SHARE)
+}
+
+/// Whether it is of a size at which figures mean something.
+pub(super) fn is_large(derived: &Derived<'_>) -> bool {
+    used(derived) >= derived.thresholds.min_used_memory
+}
+
 /// Whether swap would explain the ratio, if it could be read.
 pub(super) fn may_swap(derived: &Derived<'_>) -> bool {
     ratio(derived) < 1.0 && used(derived) > derived.thresholds.swap_min_used_memory
 }
 
-/// Whether the ratio suggests swap: some memory is not resident, and no buffer
+/// Whether the ratio suggests swap, and no kernel can be asked: some memory is not resident, and no buffer
 /// that was allocated and never touched explains it (a client that announced a
 /// 400 MB value brought the ratio to 0.01 on every version, without swap).
 pub(super) fn swap_suspected(derived: &Derived<'_>) -> bool {
@@ -47,7 +66,9 @@ pub(super) fn swap_suspected(derived: &Derived<'_>) -> bool {
     ) else {
         return false;
     };
-    may_swap(derived) && at_tick.saturating_sub(rss) > buffers(derived)
+    may_swap(derived)
+        && swapped(derived).is_none()
+        && at_tick.saturating_sub(rss) > buffers(derived)
 }
 
 /// Bytes of buffers that may be allocated and not touched yet, and those of script

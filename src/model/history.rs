@@ -29,6 +29,9 @@ const LONG_SPACING: Duration = Duration::from_secs(30);
 const FALL_BYTES: i64 = 1 << 20;
 const FALL_SHARE: i64 = 100;
 
+/// How long a kill for want of memory is news.
+const KILL_IS_NEWS: Duration = Duration::from_secs(3600);
+
 /// A millisecond counter may run ahead of our clock by the jitter of two round
 /// trips. Beyond that it is the reset defect: CONFIG RESETSTAT in a cycle makes
 /// `total_active_defrag_time` jump by the uptime of the machine (seen on 8.2.3).
@@ -61,6 +64,9 @@ pub struct Rates {
     /// Whether the fragmented bytes fell while it ran, over [`PATIENCE`]; `None`
     /// until then.
     pub frag_falling: Option<bool>,
+    /// Processes of the instance's cgroup that the kernel was seen to kill for want
+    /// of memory in the last hour.
+    pub oom_killed: Option<u64>,
 }
 
 /// The counters of one moment.
@@ -112,6 +118,34 @@ pub struct History {
     rested: Duration,
     /// When, by the time it worked, and how many bytes were fragmented, while active defrag runs.
     fragmented: VecDeque<(Duration, i64)>,
+    kills: Kills,
+}
+
+/// Kills seen, over all restarts: a kill of the server itself is one.
+#[derive(Debug, Default, Clone, Copy)]
+struct Kills {
+    /// The counter as read last.
+    counted: Option<u64>,
+    /// How many in a row within the last hour, and when the last was.
+    lately: Option<(u64, Duration)>,
+}
+
+impl Kills {
+    /// A counter that fell is another cgroup's.
+    fn follow(&mut self, now: Duration, counted: Option<u64>) {
+        if let Some((_, at)) = self.lately
+            && now.saturating_sub(at) > KILL_IS_NEWS
+        {
+            self.lately = None;
+        }
+        if let (Some(before), Some(counted)) = (self.counted, counted)
+            && counted > before
+        {
+            let known = self.lately.map_or(0, |(kills, _)| kills);
+            self.lately = Some((known.saturating_add(counted - before), now));
+        }
+        self.counted = counted.or(self.counted);
+    }
 }
 
 impl History {
@@ -125,8 +159,13 @@ impl History {
             return Rates::default();
         };
         let now = Mark::of(sample);
+        let oom_kills = sample.host.host().and_then(|host| host.oom_kills);
+        self.kills.follow(sample.at, oom_kills);
         if self.restarted(server, &now) {
-            *self = Self::default();
+            *self = Self {
+                kills: self.kills,
+                ..Self::default()
+            };
         }
         if self.server.is_none() {
             self.server = Some(Arc::clone(server));
@@ -136,6 +175,7 @@ impl History {
             .map(|last| between(&last, &now))
             .unwrap_or_default();
         self.remember(now);
+        rates.oom_killed = self.kills.lately.map(|(kills, _)| kills);
         rates.efficiency = self.efficiency(&now);
         self.follow_defrag(sample, &mut rates);
         self.last = Some(now);
@@ -270,6 +310,7 @@ fn grown(then: Option<u64>, now: Option<u64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::host::{Host, View};
     use crate::model::info::Info;
 
     fn push(history: &mut History, second: u64, text: &str) -> Rates {
@@ -373,6 +414,28 @@ mod tests {
             "the good times are over a minute ago"
         );
         assert!(history.ring.len() <= 14, "{}", history.ring.len());
+    }
+
+    #[test]
+    fn kills_are_news_for_an_hour_and_outlive_a_restart() {
+        let mut history = History::default();
+        let mut push = |second: u64, run: &str, kills: u64| {
+            let text = format!("redis_version:8.2.3\nrun_id:{run}\n");
+            let at = Duration::from_secs(second);
+            let mut sample = Sample::new(at, &Info::parse(text.as_bytes()), None);
+            sample.host = View::Here(Box::new(Host {
+                oom_kills: Some(kills),
+                ..Host::default()
+            }));
+            history.push(&sample).oom_killed
+        };
+        assert_eq!(push(1, "a", 7), None, "killed before anybody looked");
+        assert_eq!(push(2, "a", 8), Some(1));
+        assert_eq!(push(3, "b", 10), Some(3), "and the server with it");
+        assert_eq!(push(3603, "b", 10), Some(3));
+        assert_eq!(push(3604, "b", 10), None);
+        assert_eq!(push(3605, "b", 0), None, "another cgroup");
+        assert_eq!(push(3606, "b", 1), Some(1));
     }
 
     fn defragging(history: &mut History, second: u64, fragmented: u64) -> Rates {

@@ -37,6 +37,8 @@ macro_rules! fields {
 fields! {
     /// Seconds since the server started; falls on a restart.
     uptime_in_seconds: counter -> u64,
+    /// The server's pid as it sees itself: 1 in most containers.
+    process_id: counter -> u64,
 
     /// Bytes allocated through zmalloc, live at INFO time (server.c, all versions).
     used_memory: size -> u64,
@@ -47,6 +49,11 @@ fields! {
     used_memory_peak: nonzero -> u64,
     /// The limit set by `maxmemory`, bytes. 0 means unlimited, which is no value.
     maxmemory: nonzero -> u64,
+    /// Memory of the machine as the server saw it at its start, bytes: whatever a
+    /// cgroup allows (zmalloc.c `zmalloc_get_memory_size`, since 3.2).
+    total_system_memory: nonzero -> u64,
+    /// What eviction does not count as used, bytes (evict.c, since 5.0).
+    mem_not_counted_for_evict: size -> u64,
     /// jemalloc `stats.allocated`, bytes (since 5.0). Made up without jemalloc.
     allocator_allocated: nonzero -> u64,
     /// jemalloc `stats.active`: bytes of pages that hold live regions (since 5.0).
@@ -101,6 +108,13 @@ fields! {
     module_fork_in_progress: flag -> bool,
     /// 1 while a child exports slots (Valkey 9.0).
     slot_migration_fork_in_progress: flag -> bool,
+    /// 1 where the AOF is on: it is rewritten by a child now and then.
+    aof_enabled: flag -> bool,
+    /// Children that were forked, counter (since 6.2).
+    total_forks: counter -> u64,
+    /// Microseconds that the last fork took; 0 before the first, and after CONFIG
+    /// RESETSTAT.
+    latest_fork_usec: counter -> u64,
     /// Bytes copied during the last RDB child: at its end up to 6.2, its peak since 7.0.
     rdb_last_cow_size: size -> u64,
     /// Bytes copied during the last AOF child: at its end up to 6.2, its peak since 7.0.

@@ -7,8 +7,9 @@ use super::advice;
 use super::defrag::{self, State};
 use super::derive::Derived;
 use super::facts::{
-    Part, buffers, hit_rate, is_ineffective, is_starting, lua, most, needed_but_missing, outside,
-    ratio, signed, swap_suspected, used, waste,
+    Part, SWAPPED_SHARE, buffers, hit_rate, is_ineffective, is_starting, lua, most,
+    needed_but_missing, outside, ratio, signed, swap_confirmed, swap_suspected, swapped, used,
+    waste,
 };
 use super::text::bytes;
 use super::verdict::{Evidence, Figure, Relation, Verdict};
@@ -48,8 +49,18 @@ pub(super) const RULES: [Rule; 12] = [
     },
     Rule {
         verdict: Verdict::Swapping,
-        holds: swap_suspected,
+        holds: |d| swap_confirmed(d) || swap_suspected(d),
         evidence: |d| {
+            if let Some(swap) = swapped(d) {
+                let least = size(used(d) / SWAPPED_SHARE);
+                let ratio = is("mem_fragmentation_ratio", Figure::Ratio(ratio(d)));
+                let used = is("used_memory", size(used(d)));
+                return vec![
+                    compared("VmSwap", size(swap), least, Relation::Above),
+                    used,
+                    ratio,
+                ];
+            }
             let least = d.thresholds.swap_min_used_memory;
             vec![
                 below("mem_fragmentation_ratio", ratio(d), 1.0),
@@ -57,16 +68,7 @@ pub(super) const RULES: [Rule; 12] = [
                 is("untouched_buffers", size(buffers(d))),
             ]
         },
-        otherwise: |d| match (ratio(d) < 1.0, used(d) > d.thresholds.swap_min_used_memory) {
-            (false, _) => format!("the ratio {:.2} is not below 1", ratio(d)),
-            (true, false) => format!("used memory is only {}", bytes(signed(used(d)))),
-            (true, true) => format!(
-                "the ratio is {:.2}, but buffers and script engines hold {}, some of it allocated \
-                 and never touched",
-                ratio(d),
-                bytes(signed(buffers(d)))
-            ),
-        },
+        otherwise: not_swapping,
     },
     Rule {
         verdict: Verdict::Small,
@@ -231,6 +233,31 @@ pub(super) fn severe_ratio(derived: &Derived<'_>) -> Option<Evidence> {
     let above = ratio(derived) > severe;
     let (value, threshold) = (Figure::Ratio(ratio(derived)), Figure::Ratio(severe));
     above.then(|| compared("mem_fragmentation_ratio", value, threshold, Relation::Above))
+}
+
+/// Why it is not in swap, and what a ratio below 1 is then.
+fn not_swapping(derived: &Derived<'_>) -> String {
+    let (ratio, used) = (ratio(derived), used(derived));
+    let buffers = bytes(signed(buffers(derived)));
+    match swapped(derived) {
+        Some(swap) if ratio < 1.0 => format!(
+            "the ratio is {ratio:.2}, but only {} of the process are in swap (VmSwap): the rest \
+             was allocated and never touched; buffers and script engines hold {buffers}",
+            bytes(signed(swap))
+        ),
+        Some(swap) => format!(
+            "{} of the process are in swap (VmSwap)",
+            bytes(signed(swap))
+        ),
+        None if ratio >= 1.0 => format!("the ratio {ratio:.2} is not below 1"),
+        None if used <= derived.thresholds.swap_min_used_memory => {
+            format!("used memory is only {}", bytes(signed(used)))
+        }
+        None => format!(
+            "the ratio is {ratio:.2}, but buffers and script engines hold {buffers}, some of it \
+             allocated and never touched"
+        ),
+    }
 }
 
 fn past_peak(derived: &Derived<'_>) -> Option<Evidence> {

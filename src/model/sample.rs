@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::defrag::DefragConfig;
+use super::host::View;
 use super::info::{Fields, Info};
 use super::malloc_stats::Build;
 use super::server::{FragMeaning, Server};
@@ -31,6 +32,8 @@ pub struct Sample {
     pub config: DefragConfig,
     /// How the allocator was built, where MEMORY MALLOC-STATS was asked.
     pub build: Option<Build>,
+    /// What the kernel of its machine tells, where that is this one.
+    pub host: View,
     /// How long the question took.
     pub round_trip: Option<Duration>,
 }
@@ -186,6 +189,22 @@ impl Sample {
             return Some(true);
         }
         children.iter().any(Option::is_some).then_some(false)
+    }
+
+    /// Whether it ever forks: does, did, or will to rewrite its AOF. What a copy on
+    /// write could take is of no matter to others.
+    #[must_use]
+    pub fn forks(&self) -> bool {
+        let fields = &self.fields;
+        let counts = [
+            fields.total_forks,
+            fields.latest_fork_usec,
+            fields.rdb_last_cow_size,
+            fields.aof_last_cow_size,
+        ];
+        self.forking() == Some(true)
+            || fields.aof_enabled == Some(true)
+            || counts.into_iter().flatten().any(|count| count > 0)
     }
 
     /// Bytes that the running child has copied so far; `None` when none runs.

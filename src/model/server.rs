@@ -192,6 +192,14 @@ impl Server {
         self.flavour == Flavour::Valkey && self.version.is_some_and(|version| version >= since)
     }
 
+    /// Whether it switches huge pages off for itself at the start: `disable-thp`,
+    /// yes by default, of Redis 6.2 and later and of Valkey (server.c
+    /// `linuxMemoryWarnings`, 6.2.0). It does where they are `always` then.
+    #[must_use]
+    pub fn switches_huge_pages_off(&self) -> bool {
+        matches!(self.flavour, Flavour::Redis | Flavour::Valkey) && self.is_at_least(6, 2)
+    }
+
     /// Whether `active_defrag_running` stays up when defrag is switched off in
     /// the middle of a cycle: before 6.0.0 (redis#6559).
     #[must_use]

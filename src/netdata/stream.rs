@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::model::chart::{Chart, Kind};
 use crate::model::charts::{CHARTS, CONTEXT_PREFIX, LABELS};
 use crate::model::derive::Derived;
-use crate::model::sample::Sample;
 
 use super::wire::{self, ChartLine};
 
@@ -82,7 +81,7 @@ impl Stream {
         if !continued {
             self.forget_values();
         }
-        self.learn_labels(derived.sample);
+        self.learn_labels(derived);
         let mut output = Output::default();
         for (index, chart) in CHARTS.iter().enumerate() {
             let values: Vec<Option<i64>> = chart
@@ -99,6 +98,24 @@ impl Stream {
         output
     }
 
+    /// Takes all charts of the instance off the dashboard. What comes after it defines
+    /// them anew.
+    #[must_use]
+    pub fn end(&mut self) -> Output {
+        let mut output = Output::default();
+        for (index, chart) in CHARTS.iter().enumerate() {
+            if self.said[index].dimensions != 0 {
+                let line = ChartLine {
+                    obsolete: true,
+                    ..self.chart_line(index, chart)
+                };
+                wire::chart(&mut output.definitions, &line);
+            }
+        }
+        self.said.fill(Said::default());
+        output
+    }
+
     fn forget_values(&mut self) {
         for said in &mut self.said {
             said.at = None;
@@ -108,9 +125,9 @@ impl Stream {
 
     /// Another server behind the same address changes every chart's labels, so
     /// all of them are defined anew.
-    fn learn_labels(&mut self, sample: &Sample) {
-        let labels = server_labels(sample);
-        if sample.answered() && labels != self.server_labels {
+    fn learn_labels(&mut self, derived: &Derived<'_>) {
+        let labels = server_labels(derived);
+        if derived.sample.answered() && labels != self.server_labels {
             self.server_labels = labels;
             self.said.fill(Said::default());
         }
@@ -151,6 +168,7 @@ impl Stream {
             },
             priority: (self.identity.priority).saturating_add(u32::try_from(index).unwrap_or(0)),
             update_every: self.identity.update_every,
+            obsolete: false,
         }
     }
 
@@ -220,17 +238,19 @@ fn clean_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 /// Labels that the server itself tells. Not told of one that never answered.
-fn server_labels(sample: &Sample) -> Vec<(&'static str, String)> {
-    let Some(server) = &sample.server else {
+fn server_labels(derived: &Derived<'_>) -> Vec<(&'static str, String)> {
+    let Some(server) = &derived.sample.server else {
         return Vec::new();
     };
     let version = server
         .version
         .map(|version| version.to_string())
         .unwrap_or_default();
+    let limited_by = derived.headroom.as_ref().map(|room| room.limited_by.name());
     vec![
         ("server", server.flavour.name().to_owned()),
         ("version", version),
         ("allocator", server.allocator.clone().unwrap_or_default()),
+        ("limited_by", limited_by.unwrap_or_default().to_owned()),
     ]
 }

@@ -38,6 +38,8 @@ pub struct ChartLine<'a> {
     pub priority: u32,
     /// Seconds between values.
     pub update_every: u32,
+    /// Whether it is to be taken off the dashboard.
+    pub obsolete: bool,
 }
 
 /// Makes a text fit for ids: letters, digits, `_` and `-`; everything else
@@ -75,8 +77,13 @@ pub fn chart(out: &mut String, line: &ChartLine<'_>) {
     push_text(out, line.family);
     let _ = writeln!(
         out,
-        "' '{}.{}' {} {} {} '' 'redis-frag.plugin' 'redis'",
-        line.context.0, line.context.1, line.chart_type, line.priority, line.update_every
+        "' '{}.{}' {} {} {} '{}' 'redis-frag.plugin' 'redis'",
+        line.context.0,
+        line.context.1,
+        line.chart_type,
+        line.priority,
+        line.update_every,
+        if line.obsolete { "obsolete" } else { "" }
     );
 }
 
@@ -173,6 +180,7 @@ mod tests {
             chart_type: "line",
             priority: 1,
             update_every: 1,
+            obsolete: false,
         };
         chart(&mut out, &line);
         label(&mut out, &label_name(hostile), hostile, CONFIGURED);

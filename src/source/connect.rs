@@ -15,6 +15,7 @@ use crate::config::address::Address;
 use crate::config::job::{Credentials, Secret};
 
 use super::bounded::{Allowance, Bounded};
+use super::identify::Ends;
 use super::trouble::Trouble;
 
 /// Addresses found for a name.
@@ -50,6 +51,7 @@ pub struct Connection {
     multiplexed: MultiplexedConnection,
     driver: JoinHandle<()>,
     allowance: Allowance,
+    ends: Option<Ends>,
 }
 
 impl Drop for Connection {
@@ -77,18 +79,23 @@ impl Connection {
                 stream
                     .set_nodelay(true)
                     .map_err(|error| Trouble::from_connect(&error))?;
-                Self::log_in(stream, credentials).await
+                let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
+                let ends = ends.map(|(server, client)| Ends::Tcp { server, client });
+                Self::log_in(stream, ends, credentials).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| Trouble::from_connect(&error))?;
-                Self::log_in(stream, credentials).await
+                let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                let listener = listener.and_then(|pid| u32::try_from(pid).ok());
+                Self::log_in(stream, Some(Ends::Unix(listener)), credentials).await
             }
         }
     }
 
     async fn log_in(
         stream: impl AsyncStream + Unpin + Send + 'static,
+        ends: Option<Ends>,
         credentials: &Credentials,
     ) -> Result<Self, Trouble> {
         // CLIENT SETINFO is left out: a user that may run INFO alone would leave
@@ -109,7 +116,14 @@ impl Connection {
             multiplexed,
             driver: tokio::spawn(driver),
             allowance,
+            ends,
         })
+    }
+
+    /// Where it begins and ends.
+    #[must_use]
+    pub fn ends(&self) -> Option<Ends> {
+        self.ends
     }
 
     /// Sends a command and waits for its reply. The caller bounds the time.

@@ -2,10 +2,19 @@
 //!
 //! Asks, never changes: the commands sent are `AUTH`, `INFO`, `CONFIG GET`
 //! and, where a job allows it, `MEMORY MALLOC-STATS`.
+//! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
 pub mod bounded;
+pub mod cgroup;
+pub mod claims;
 pub mod connect;
 pub mod discover;
+pub mod host;
+pub mod identify;
+pub mod neighbour;
 pub mod poll;
+pub mod processes;
+pub mod procfs;
+pub mod sockets;
 pub mod trouble;

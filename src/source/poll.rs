@@ -13,12 +13,16 @@ use tokio::time::timeout;
 
 use crate::config::job::Job;
 use crate::model::defrag::DefragConfig;
+use crate::model::host::View;
 use crate::model::info::Info;
 use crate::model::malloc_stats::Build;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
 
+use super::claims::ProcessId;
 use super::connect::{Connection, Lookup};
+use super::host::Kernel;
+use super::neighbour::Neighbour;
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
@@ -67,6 +71,9 @@ pub struct Poller {
     build: Option<Build>,
     build_asked: bool,
     replies: Option<Replies>,
+    neighbour: Option<Neighbour>,
+    /// File name of the server's program, as it says itself.
+    program: Option<String>,
 }
 
 impl Poller {
@@ -86,7 +93,29 @@ impl Poller {
             build: None,
             build_asked: false,
             replies: None,
+            neighbour: None,
+            program: None,
         }
+    }
+
+    /// Asks this kernel too where the instance runs on its machine.
+    #[must_use]
+    pub fn on_kernel(mut self, kernel: Arc<Kernel>) -> Self {
+        self.neighbour = Some(Neighbour::new(kernel));
+        self
+    }
+
+    /// Asks the kernel what costs it some work too: for a person's question.
+    pub fn look_closely(&mut self) {
+        if let Some(neighbour) = &mut self.neighbour {
+            neighbour.look_closely();
+        }
+    }
+
+    /// The instance's process, where it is known to run on this machine.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        self.neighbour.as_ref().and_then(Neighbour::process)
     }
 
     /// Keeps the replies themselves from now on, for [`Self::replies`].
@@ -125,7 +154,22 @@ impl Poller {
         }
         sample.config = self.settings;
         sample.build = self.build;
+        let left = patience.saturating_sub(started.elapsed());
+        sample.host = self.look_around(&sample, left).await;
         Ok(sample)
+    }
+
+    /// What the kernel tells of it.
+    async fn look_around(&mut self, sample: &Sample, patience: Duration) -> View {
+        let ends = self.connection.as_ref().and_then(Connection::ends);
+        let (Some(neighbour), Some(ends)) = (&mut self.neighbour, ends) else {
+            return View::Elsewhere;
+        };
+        let look = neighbour.look(ends, sample, self.program.as_deref());
+        let still_looking = || View::Unsure(Arc::from("the kernel takes its time over /proc"));
+        timeout(patience, look)
+            .await
+            .unwrap_or_else(|_| still_looking())
     }
 
     async fn sample(&mut self) -> Result<Sample, Trouble> {
@@ -133,6 +177,9 @@ impl Poller {
             let job = &self.job;
             let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup).await?;
             self.connection = Some(opened);
+            if let Some(neighbour) = &mut self.neighbour {
+                neighbour.forget();
+            }
         }
         let asked = Instant::now();
         let reply = self.info().await?;
@@ -147,7 +194,16 @@ impl Poller {
         }
         let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
         sample.round_trip = Some(answered - asked);
+        let program = info
+            .texts
+            .executable
+            .and_then(|path| path.rsplit('/').next());
+        let is_new = self.server.as_ref() != sample.server.as_ref();
+        let program = program.filter(|_| is_new).map(str::to_owned);
         self.meet(sample.server.as_ref());
+        if is_new {
+            self.program = program;
+        }
         Ok(sample)
     }
 
@@ -171,6 +227,9 @@ impl Poller {
             self.settings_refused = false;
             self.build = None;
             self.build_asked = false;
+            if let Some(neighbour) = &mut self.neighbour {
+                neighbour.forget();
+            }
         }
     }
 

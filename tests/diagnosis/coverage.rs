@@ -7,6 +7,7 @@ use redis_frag::model::advice::Action;
 use redis_frag::model::diagnosis::Diagnosis;
 use redis_frag::model::verdict::{Severity, Verdict};
 
+use super::hosts;
 use super::made_up::{Case, MEGABYTE, Memory};
 
 /// Of all others nothing speaks against where they are advised.
@@ -258,6 +259,7 @@ fn cases() -> Vec<(&'static str, Verdict, Severity, Case)> {
         Critical,
         system,
     );
+    all.extend(hosts::cases());
     all
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis_frag::model::derive::Derived;
 use redis_frag::model::diagnosis::{Diagnosis, diagnose};
 use redis_frag::model::history::History;
+use redis_frag::model::host::{Host, View};
 use redis_frag::model::info::Info;
 use redis_frag::model::malloc_stats::Build;
 use redis_frag::model::sample::Sample;
@@ -108,6 +109,8 @@ pub(super) struct Case {
     pub(super) lower: Option<u32>,
     /// The quantum of MEMORY MALLOC-STATS.
     pub(super) quantum: Option<u32>,
+    /// What the kernel says, at each answer.
+    pub(super) hosts: Vec<Host>,
     /// The operator's own.
     pub(super) thresholds: Thresholds,
 }
@@ -121,6 +124,7 @@ impl Case {
             ignore_bytes: None,
             lower: None,
             quantum: Some(8),
+            hosts: Vec::new(),
             thresholds: Thresholds::default(),
         }
     }
@@ -129,6 +133,7 @@ impl Case {
     pub(super) fn diagnose(&self) -> Diagnosis {
         let mut history = History::default();
         let mut found = None;
+        let mut hosts = self.hosts.iter();
         for (at, info) in (0..).step_by(300).zip(&self.infos) {
             let at = Duration::from_secs(at);
             let mut sample = Sample::new(at, &Info::parse(info.as_bytes()), None);
@@ -136,6 +141,9 @@ impl Case {
             sample.config.ignore_bytes = self.ignore_bytes;
             sample.config.lower = self.lower;
             sample.build = self.quantum.map(|quantum| Build { quantum });
+            if let Some(host) = hosts.next() {
+                sample.host = View::Here(Box::new(host.clone()));
+            }
             let derived = Derived::new(&sample, &self.thresholds, &mut history);
             let now = diagnose(&derived);
             super::holds_together(&derived, &now);

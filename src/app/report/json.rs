@@ -5,6 +5,9 @@
 
 use serde::Serialize;
 
+use crate::model::headroom::{Headroom, LimitedBy};
+use crate::model::host::{Cgroup, HugePages, Overcommit};
+use crate::model::risks::Risk;
 use crate::model::verdict::{Evidence, Figure, Relation};
 
 use super::words::rounded;
@@ -25,6 +28,9 @@ struct Line<'a> {
     defrag: Defrag<'a>,
     known_issues: Vec<Issue>,
     advice: Vec<Advice<'a>>,
+    risks: Vec<RiskTold<'a>>,
+    headroom: Room<'a>,
+    host: HostRead<'a>,
     /// Of an instance that could not be asked, why.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
@@ -98,6 +104,60 @@ struct Advice<'a> {
     caution: &'a str,
 }
 
+#[derive(Serialize)]
+struct RiskTold<'a> {
+    risk: &'static str,
+    severity: &'static str,
+    why: &'a str,
+}
+
+#[derive(Default, Serialize)]
+struct Room<'a> {
+    limit: Option<u64>,
+    limited_by: Option<&'static str>,
+    cgroup: Option<&'a str>,
+    rss: Option<u64>,
+    cow: Option<u64>,
+    free: Option<u64>,
+    first_met: Option<&'static str>,
+    copy_bound: Option<u64>,
+    copy_usual: Option<u64>,
+    rss_at_maxmemory: Option<u64>,
+    now: Option<f64>,
+    worst_case: Option<f64>,
+}
+
+/// What the kernel tells; of an instance elsewhere nothing.
+#[derive(Default, Serialize)]
+struct HostRead<'a> {
+    pid: Option<u32>,
+    rss: Option<u64>,
+    peak: Option<u64>,
+    swap: Option<u64>,
+    huge_pages: Option<u64>,
+    huge_pages_enabled: Option<bool>,
+    oom_kills: Option<u64>,
+    cgroups: Vec<Group<'a>>,
+    memory: Option<u64>,
+    available: Option<u64>,
+    swap_total: Option<u64>,
+    swap_free: Option<u64>,
+    overcommit: Option<u8>,
+    swappiness: Option<u8>,
+    transparent_hugepage: Option<&'static str>,
+    /// Why the process is not known, of an instance on this machine.
+    unsure: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Group<'a> {
+    path: &'a str,
+    limit: u64,
+    used: Option<u64>,
+    cache: Option<u64>,
+    swap: Option<u64>,
+}
+
 /// One line, with its end.
 #[must_use]
 pub fn line(report: &Report) -> String {
@@ -154,6 +214,9 @@ fn found_line<'a>(report: &'a Report, found: &'a Found) -> Line<'a> {
         },
         known_issues: issues.collect(),
         advice: advice.collect(),
+        risks: diagnosis.risks.iter().map(risk).collect(),
+        headroom: found.headroom.as_ref().map(room).unwrap_or_default(),
+        host: host(found),
         error: None,
     }
 }
@@ -177,7 +240,77 @@ fn unreachable_line<'a>(report: &'a Report, error: &'a str) -> Line<'a> {
         defrag: Defrag::default(),
         known_issues: Vec::new(),
         advice: Vec::new(),
+        risks: Vec::new(),
+        headroom: Room::default(),
+        host: HostRead::default(),
         error: Some(error),
+    }
+}
+
+fn risk(risk: &Risk) -> RiskTold<'_> {
+    RiskTold {
+        risk: risk.name,
+        severity: risk.severity.name(),
+        why: &risk.why,
+    }
+}
+
+fn room(room: &Headroom) -> Room<'_> {
+    Room {
+        limit: Some(room.limit),
+        limited_by: Some(room.limited_by.name()),
+        cgroup: match &room.limited_by {
+            LimitedBy::Cgroup(path) => Some(path),
+            _ => None,
+        },
+        rss: Some(room.rss),
+        cow: Some(room.cow),
+        free: Some(room.free),
+        first_met: Some(room.first_met.name()),
+        copy_bound: Some(room.copy_bound),
+        copy_usual: room.copy_usual,
+        rss_at_maxmemory: room.rss_at_maxmemory,
+        now: rounded(room.now()),
+        worst_case: rounded(room.worst_case()),
+    }
+}
+
+fn host(found: &Found) -> HostRead<'_> {
+    let unsure = found.unsure.as_deref();
+    let Some(host) = &found.host else {
+        return HostRead {
+            unsure,
+            ..HostRead::default()
+        };
+    };
+    let (process, machine) = (&host.process, &host.machine);
+    HostRead {
+        pid: Some(process.pid),
+        rss: process.rss,
+        peak: process.peak,
+        swap: process.swap,
+        huge_pages: process.huge,
+        huge_pages_enabled: process.huge_pages_enabled,
+        oom_kills: host.oom_kills,
+        cgroups: host.cgroups.iter().map(group).collect(),
+        memory: machine.total,
+        available: machine.available,
+        swap_total: machine.swap_total,
+        swap_free: machine.swap_free,
+        overcommit: machine.overcommit.map(Overcommit::number),
+        swappiness: machine.swappiness,
+        transparent_hugepage: machine.huge_pages.map(HugePages::name),
+        unsure,
+    }
+}
+
+fn group(group: &Cgroup) -> Group<'_> {
+    Group {
+        path: &group.path,
+        limit: group.limit,
+        used: group.used,
+        cache: group.cache,
+        swap: group.swap,
     }
 }
 
@@ -227,6 +360,13 @@ mod tests {
             r#""waste":{"total":null,"fragmented":null,"releasable":null,"process":null,"other":null},"#,
             r#""reclaim":{"active_defrag":null,"memory_purge":null,"restart":null},"#,
             r#""defrag":{"state":null,"reason":null},"known_issues":[],"advice":[],"#,
+            r#""risks":[],"headroom":{"limit":null,"limited_by":null,"cgroup":null,"rss":null,"#,
+            r#""cow":null,"free":null,"first_met":null,"copy_bound":null,"copy_usual":null,"#,
+            r#""rss_at_maxmemory":null,"now":null,"worst_case":null},"#,
+            r#""host":{"pid":null,"rss":null,"peak":null,"swap":null,"huge_pages":null,"#,
+            r#""huge_pages_enabled":null,"oom_kills":null,"cgroups":[],"memory":null,"#,
+            r#""available":null,"swap_total":null,"swap_free":null,"overcommit":null,"#,
+            r#""swappiness":null,"transparent_hugepage":null,"unsure":null},"#,
             r#""error":"cannot connect"}"#,
             "\n"
         );

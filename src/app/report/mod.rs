@@ -16,8 +16,11 @@ use crate::model::advice::Advice;
 use crate::model::defrag::State;
 use crate::model::derive::Derived;
 use crate::model::diagnosis::{self, Diagnosis};
+use crate::model::headroom::Headroom;
 use crate::model::history::Rates;
+use crate::model::host::{Host, View};
 use crate::model::known_issues::{KNOWN_ISSUES, KnownIssue};
+use crate::model::risks::Risk;
 use crate::model::verdict::{RuledOut, Severity, Verdict};
 use crate::model::waste::{Reclaim, Waste};
 
@@ -61,6 +64,12 @@ pub struct Found {
     pub defrag: Option<State>,
     /// What happened since the sample before.
     pub rates: Rates,
+    /// How far it is from its limit of memory.
+    pub headroom: Option<Headroom>,
+    /// What the kernel tells, where it could be asked.
+    pub host: Option<Host>,
+    /// Why not, of an instance on this machine.
+    pub unsure: Option<String>,
     /// Known defects of this version, and whether each strikes now.
     pub issues: Vec<(&'static KnownIssue, bool)>,
 }
@@ -135,6 +144,12 @@ impl Found {
             reclaim: derived.reclaim,
             defrag: derived.defrag,
             rates: derived.rates,
+            headroom: derived.headroom.clone(),
+            host: sample.host.host().cloned(),
+            unsure: match &sample.host {
+                View::Unsure(why) => Some(clean(why)),
+                View::Elsewhere | View::Here(_) => None,
+            },
             issues,
         }
     }
@@ -151,7 +166,12 @@ fn cleaned(diagnosis: Diagnosis) -> Diagnosis {
         caution: clean(&advice.caution),
         ..advice
     });
+    let risks = diagnosis.risks.into_iter().map(|risk| Risk {
+        why: clean(&risk.why),
+        ..risk
+    });
     Diagnosis {
+        risks: risks.collect(),
         ruled_out: ruled_out.collect(),
         advice: advice.collect(),
         defrag_reason: clean(&diagnosis.defrag_reason),

@@ -7,8 +7,9 @@ use std::fmt::Write;
 
 use crate::model::advice::{Action, Advice};
 use crate::model::history::Rates;
+use crate::model::risks;
 use crate::model::text::bytes;
-use crate::model::verdict::{Evidence, Figure, Relation, Verdict};
+use crate::model::verdict::{Evidence, Figure, Relation, Severity, Verdict};
 
 use super::bar::{self, Part};
 use super::page::{BOLD, DIM, Page, Style};
@@ -27,13 +28,10 @@ pub fn report(report: &Report, style: &Style) -> String {
     };
     match &report.found {
         Ok(found) => {
-            page.head(
-                report,
-                found.diagnosis.verdict.name(),
-                found.diagnosis.verdict.meaning(),
-            );
+            page.head(report, found.diagnosis.verdict.name(), &headline(found));
             page.identity(report, Some(found));
             page.map(found);
+            page.headroom(found);
             page.evidence(found);
             page.advice(report, found);
             page.defrag(found);
@@ -140,6 +138,41 @@ impl Page<'_> {
     fn glyphs(&self, part: &Part, count: usize) -> String {
         let run = part.glyph.to_string().repeat(count);
         self.style.paint(&format!("7;{}", part.colour), &run)
+    }
+
+    /// The limit, and what threatens beside the waste.
+    fn headroom(&mut self, found: &Found) {
+        let risks = &found.diagnosis.risks;
+        if found.headroom.is_none() && risks.is_empty() {
+            return;
+        }
+        self.title("Headroom");
+        if let Some(room) = &found.headroom {
+            let size = |size: u64| bytes(i64::try_from(size).unwrap_or(i64::MAX));
+            let text = format!(
+                "{:.0}% of {} taken, {:.0}% if a child copied all that it can; {}",
+                room.now(),
+                size(room.limit),
+                room.worst_case(),
+                risks::whose(&room.limited_by)
+            );
+            self.hang("", 2, &text, "");
+        }
+        for risk in risks {
+            let label = match risk.severity {
+                Severity::Fine => "  note: ".to_owned(),
+                severity => format!("  {}", self.style.severity(severity, 10)),
+            };
+            self.hang(&label, 12, &risk.why, "");
+        }
+        if let Some(why) = &found.unsure {
+            self.hang(
+                "",
+                2,
+                &format!("the process itself was not looked at: {why}"),
+                "",
+            );
+        }
     }
 
     fn evidence(&mut self, found: &Found) {
@@ -252,6 +285,17 @@ impl Page<'_> {
     }
 }
 
+/// What it is, and what is worse than that.
+fn headline(found: &Found) -> String {
+    let meaning = found.diagnosis.verdict.meaning();
+    let calm = found.diagnosis.verdict_severity < found.diagnosis.severity;
+    let risks = found.diagnosis.risks.iter();
+    let worst = risks.filter(|risk| calm && risk.severity == found.diagnosis.severity);
+    worst.take(1).fold(meaning.to_owned(), |text, risk| {
+        format!("{text}, but {}", risk.short)
+    })
+}
+
 /// Bytes that an action brings back.
 fn gain(found: &Found, action: Action) -> Option<i64> {
     match action {
@@ -265,7 +309,7 @@ fn gain(found: &Found, action: Action) -> Option<i64> {
 /// What the second text of an action is about.
 fn label(action: Action) -> &'static str {
     match action {
-        Action::Upgrade => "     how:",
+        Action::Upgrade | Action::MakeRoom | Action::MakeForkRoom => "     how:",
         Action::CheckSwap => "     run:",
         _ => "     cost:",
     }
@@ -281,6 +325,12 @@ fn title(action: Action) -> &'static str {
         Action::Restart => "restart the server",
         Action::Upgrade => "upgrade the server",
         Action::CheckSwap => "check for swap",
+        Action::LeaveSwap => "bring it back from swap",
+        Action::MakeRoom => "make room below the limit",
+        Action::MakeForkRoom => "make room for saves",
+        Action::LowerMaxmemory => "lower maxmemory",
+        Action::SetOvercommit => "let the kernel overcommit",
+        Action::DisableHugePages => "switch huge pages off",
         Action::Wait => "wait",
     }
 }

@@ -1,0 +1,239 @@
+//! Instances of this machine that nobody named: looked for again and again, watched
+//! while they are there, taken off the dashboard some time after they are gone.
+//!
+//! Must not know how a process is found (`source/discover.rs`), nor what is written
+//! of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{Id, JoinSet, spawn_blocking};
+use tokio::time::sleep;
+
+use crate::config::address::Address;
+use crate::config::job::Job;
+use crate::source::claims::{ProcessId, Rank};
+use crate::source::discover::{self, Candidate, Reached};
+use crate::source::trouble::Trouble;
+
+use super::plugin::keep_watching;
+use super::report::words::clean;
+use super::schedule;
+use super::watch::Shared;
+
+/// Longest wait for an answer of one that was found.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pause before the first look where jobs are configured: theirs is the claim.
+const HEAD_START: Duration = Duration::from_secs(2);
+
+/// How soon one that wants a password, or cannot be reached, is tried again: every
+/// try leaves a trace in the server.
+const REFUSED_EVERY: Duration = Duration::from_secs(300);
+const UNREACHABLE_EVERY: Duration = Duration::from_secs(60);
+
+/// Looks for instances until the task is ended.
+pub(super) struct Discovery {
+    shared: Shared,
+    configured: Vec<Arc<Job>>,
+    /// Seconds between collections.
+    interval: u32,
+    watches: JoinSet<()>,
+    /// Names of the jobs that are watched, by their tasks.
+    watched: HashMap<Id, String>,
+    /// Who lets nobody in, and when they are tried again.
+    rested: HashMap<Who, Duration>,
+    /// Place of the next job among all, which spreads them over the second.
+    next: usize,
+}
+
+/// Whom a try was about: a process, or who is at an address without a process that
+/// could be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Who {
+    Process(ProcessId),
+    At(Address),
+}
+
+impl Discovery {
+    pub(super) fn new(shared: Shared, configured: Vec<Arc<Job>>, interval: u32) -> Self {
+        Self {
+            shared,
+            next: configured.len(),
+            configured,
+            interval,
+            watches: JoinSet::new(),
+            watched: HashMap::new(),
+            rested: HashMap::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        if !self.configured.is_empty() {
+            sleep(HEAD_START).await;
+        }
+        if self.shared.kernel.hides_processes() {
+            log::info!(
+                "processes of other users are hidden here (hidepid), so instances are looked for \
+                 at the usual addresses alone; name others in redis-frag.conf"
+            );
+        }
+        loop {
+            let next_look = Instant::now() + schedule::LOOK_EVERY;
+            let kernel = Arc::clone(&self.shared.kernel);
+            let looked = spawn_blocking(move || discover::candidates(&kernel));
+            match looked.await {
+                Ok(candidates) => self.meet(candidates).await,
+                Err(error) => log::error!("looking for instances broke down: {error}"),
+            }
+            self.bury();
+            sleep(next_look.saturating_duration_since(Instant::now())).await;
+        }
+    }
+
+    /// Takes the names of jobs that ended, whose instances are gone.
+    fn bury(&mut self) {
+        while let Some(ended) = self.watches.try_join_next_with_id() {
+            let id = match ended {
+                Ok((id, ())) => id,
+                Err(error) => error.id(),
+            };
+            self.watched.remove(&id);
+        }
+    }
+
+    async fn meet(&mut self, candidates: Vec<Candidate>) {
+        let alive: HashSet<ProcessId> = candidates.iter().filter_map(id).collect();
+        self.rested.retain(|who, _| match who {
+            Who::Process(process) => alive.contains(process),
+            Who::At(_) => true,
+        });
+        // All at once: one that hangs must not keep the others waiting.
+        let mut tries = JoinSet::new();
+        for candidate in candidates {
+            if self.is_wanted(&candidate) {
+                let (kernel, epoch) = (Arc::clone(&self.shared.kernel), self.shared.epoch);
+                tries.spawn(async move {
+                    let reached = discover::reach(&candidate, &kernel, epoch, PATIENCE).await;
+                    (candidate, reached)
+                });
+            }
+        }
+        while let Some(tried) = tries.join_next().await {
+            match tried {
+                Ok((candidate, reached)) => self.take(&candidate, reached),
+                Err(error) => log::error!("an instance that was found broke down: {error}"),
+            }
+        }
+    }
+
+    /// Whether nobody watches it yet, and it is not to be left alone.
+    fn is_wanted(&self, candidate: &Candidate) -> bool {
+        let watched = |way: &Job| self.watched.values().any(|name| *name == way.name);
+        let named = |way: &Job| {
+            let mut configured = self.configured.iter();
+            configured.any(|job| discover::is_same(&job.address, &way.address))
+        };
+        let process = id(candidate);
+        let rested = who(candidate).and_then(|who| self.rested.get(&who));
+        let now = self.shared.epoch.elapsed();
+        !process.is_some_and(|process| self.shared.claims.charts(process))
+            && !candidate.ways.iter().any(|way| watched(way) || named(way))
+            && rested.is_none_or(|until| now >= *until)
+    }
+
+    fn take(&mut self, candidate: &Candidate, reached: Reached) {
+        match reached {
+            Reached::Found(job, sample) => {
+                let server = sample.server.as_ref();
+                let run_id = server.and_then(|server| server.run_id.as_deref());
+                let name = self.free_name(&job.name);
+                let claims = &self.shared.claims;
+                if run_id.is_none_or(|id| claims.claim(id, &name, Rank::Discovered)) {
+                    if let Some(process) = id(candidate) {
+                        claims.runs_here(&name, process);
+                    }
+                    self.watch(Job { name, ..*job });
+                }
+            }
+            Reached::Refused(job, trouble) => self.refused(candidate, &job, &trouble),
+            Reached::Silent => {}
+            Reached::Unreachable(why) => {
+                // That nothing is at a usual address is no news.
+                let Some(process) = &candidate.process else {
+                    log::debug!("nothing there: {why}");
+                    return;
+                };
+                let told = format!(
+                    "found a server, process {} ({}), and cannot reach it: {why}; name its address \
+                     in redis-frag.conf",
+                    process.pid,
+                    clean(&process.title)
+                );
+                self.rest(candidate, UNREACHABLE_EVERY, &told);
+            }
+        }
+    }
+
+    fn refused(&mut self, candidate: &Candidate, job: &Job, trouble: &Trouble) {
+        let (why, keys) = match trouble {
+            Trouble::NoPassword | Trouble::WrongPassword => {
+                ("it wants a password".to_owned(), ", password: '…'")
+            }
+            Trouble::NotAllowed => (
+                "its default user may not run INFO".to_owned(),
+                ", username: …, password: '…'",
+            ),
+            other => (other.to_string(), ""),
+        };
+        let told = format!(
+            "found a server at {0}, and {why}; to watch it add to redis-frag.conf, below jobs: \
+             - name: {1}, address: {0}{keys}",
+            job.address, job.name
+        );
+        self.rest(candidate, REFUSED_EVERY, &told);
+    }
+
+    /// Leaves it alone for a while, and tells why once.
+    fn rest(&mut self, candidate: &Candidate, pause: Duration, told: &str) {
+        let Some(who) = who(candidate) else { return };
+        let until = self.shared.epoch.elapsed() + pause;
+        match self.rested.insert(who, until) {
+            None => log::warn!("{told}"),
+            Some(_) => log::debug!("{told}"),
+        }
+    }
+
+    fn watch(&mut self, mut job: Job) {
+        job.update_every = job.update_every.max(self.interval);
+        let name = job.name.clone();
+        let watch = keep_watching(Arc::new(job), self.next, self.shared.clone());
+        let task = self.watches.spawn(watch);
+        self.watched.insert(task.id(), name);
+        self.next += 1;
+    }
+
+    /// A name that no other job has.
+    fn free_name(&self, wanted: &str) -> String {
+        let taken = |name: &String| {
+            self.configured.iter().any(|job| job.name == *name)
+                || self.watched.values().any(|known| known == name)
+        };
+        let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
+        names
+            .find(|name| !taken(name))
+            .unwrap_or_else(|| wanted.to_owned())
+    }
+}
+
+fn who(candidate: &Candidate) -> Option<Who> {
+    let at = || Some(Who::At(candidate.ways.first()?.address.clone()));
+    id(candidate).map(Who::Process).or_else(at)
+}
+
+fn id(candidate: &Candidate) -> Option<ProcessId> {
+    let process = candidate.process.as_ref()?;
+    Some((process.pid, process.start_time))
+}

@@ -1,0 +1,191 @@
+//! Reads what the kernel tells of this machine and of single processes on it.
+//!
+//! Knows where the kernel keeps it, below the agent's prefix for the host's. Must
+//! not know which process belongs to whom (that is `identify.rs`), nor what a text
+//! means (`procfs.rs`).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::host::{Host, Machine, Process};
+
+use super::cgroup::Membership;
+use super::procfs::{self, Status};
+
+/// Longest text taken from a file of the kernel's that is read whole.
+const LONGEST: u64 = 1 << 20;
+
+/// How old the machine's figures may be: all instances share one reading.
+const MACHINE_EVERY: Duration = Duration::from_millis(900);
+
+/// How often it is looked whether limits were changed, and whether a process is
+/// still the one it was.
+const AGAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// The kernel of the machine that is monitored.
+#[derive(Debug)]
+pub struct Kernel {
+    root: PathBuf,
+    machine: Mutex<Option<(Instant, Machine)>>,
+}
+
+impl Kernel {
+    /// `prefix` stands before `/proc` and `/sys` where the agent runs in a container
+    /// that sees the host's there.
+    #[must_use]
+    pub fn new(prefix: Option<&Path>) -> Self {
+        Self {
+            root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
+            machine: Mutex::new(None),
+        }
+    }
+
+    /// What stands before `/proc` and `/sys`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file of a process.
+    #[must_use]
+    pub fn of_process(&self, pid: u32, file: &str) -> PathBuf {
+        self.root.join("proc").join(pid.to_string()).join(file)
+    }
+
+    /// `/proc/PID/status`.
+    ///
+    /// # Errors
+    /// There is no such process, or it is hidden from this user.
+    pub fn status(&self, pid: u32) -> io::Result<Status> {
+        Ok(procfs::status(&text(&self.of_process(pid, "status"))?))
+    }
+
+    /// When a process was started, in ticks; with its pid, what it is known by.
+    #[must_use]
+    pub fn start_time(&self, pid: u32) -> Option<u64> {
+        procfs::start_time(&text(&self.of_process(pid, "stat")).ok()?)
+    }
+
+    /// Whether processes of other users are hidden (`hidepid`).
+    #[must_use]
+    pub fn hides_processes(&self) -> bool {
+        text(&self.of_process(1, "status")).is_err()
+    }
+
+    /// The machine's figures, at most a second old.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        let mut known = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((at, machine)) if at.elapsed() < MACHINE_EVERY => machine,
+            _ => {
+                let machine = self.read_machine();
+                *known = Some((Instant::now(), machine));
+                machine
+            }
+        }
+    }
+
+    fn read_machine(&self) -> Machine {
+        let of = |path: &str| text(&self.root.join(path)).unwrap_or_default();
+        let huge_pages = "sys/kernel/mm/transparent_hugepage";
+        Machine {
+            kernel: procfs::kernel_version(&of("proc/sys/kernel/osrelease")),
+            overcommit: procfs::overcommit(&of("proc/sys/vm/overcommit_memory")),
+            swappiness: of("proc/sys/vm/swappiness").trim().parse().ok(),
+            huge_pages: procfs::huge_pages(&of(&format!("{huge_pages}/enabled"))),
+            huge_pages_wait: procfs::huge_pages_wait(&of(&format!("{huge_pages}/defrag"))),
+            ..procfs::meminfo(&of("proc/meminfo"))
+        }
+    }
+}
+
+/// One process that is read again and again.
+#[derive(Debug)]
+pub struct Watched {
+    pid: u32,
+    start_time: u64,
+    cgroup: Option<Membership>,
+    looked_again: Instant,
+}
+
+impl Watched {
+    /// Begins with a process that was identified.
+    #[must_use]
+    pub fn new(kernel: &Kernel, pid: u32, start_time: u64) -> Self {
+        let mut watched = Self {
+            pid,
+            start_time,
+            cgroup: None,
+            looked_again: Instant::now(),
+        };
+        watched.find_cgroup(kernel);
+        watched
+    }
+
+    /// What the process is known by: its pid, and when it was started.
+    #[must_use]
+    pub fn identity(&self) -> (u32, u64) {
+        (self.pid, self.start_time)
+    }
+
+    /// Its readings of this moment; `None` where it is gone, or another has its pid.
+    pub fn read(&mut self, kernel: &Kernel) -> Option<Host> {
+        if self.looked_again.elapsed() >= AGAIN_EVERY && !self.look_again(kernel) {
+            return None;
+        }
+        let status = kernel.status(self.pid).ok()?;
+        // A process that is dead and not yet buried has no memory.
+        status.rss?;
+        let cgroup = self.cgroup.as_ref();
+        Some(Host {
+            process: Process {
+                pid: self.pid,
+                rss: status.rss,
+                swap: status.swap,
+                peak: status.peak,
+                huge_pages_enabled: status.huge_pages_enabled,
+                huge: None,
+            },
+            cgroups: cgroup.map(Membership::limited).unwrap_or_default(),
+            oom_kills: cgroup.and_then(Membership::oom_kills),
+            machine: kernel.machine(),
+        })
+    }
+
+    /// Looks anew at what seldom changes: whether it is still the same process, and
+    /// its cgroups. Whether it is. The server that just answered over the same
+    /// connection is alive, and its pid nobody else's: so not with every reading.
+    pub fn look_again(&mut self, kernel: &Kernel) -> bool {
+        self.looked_again = Instant::now();
+        self.find_cgroup(kernel);
+        kernel.start_time(self.pid) == Some(self.start_time)
+    }
+
+    /// Its huge pages, bytes, where this user may ask. Walks its page tables: not
+    /// for every second.
+    #[must_use]
+    pub fn huge_pages(&self, kernel: &Kernel) -> Option<u64> {
+        let rollup = text(&kernel.of_process(self.pid, "smaps_rollup")).ok()?;
+        procfs::huge_pages_of(&rollup)
+    }
+
+    /// A process may be moved, and a limit be changed.
+    fn find_cgroup(&mut self, kernel: &Kernel) {
+        let told = text(&kernel.of_process(self.pid, "cgroup")).unwrap_or_default();
+        self.cgroup = Membership::find(kernel.root(), &told);
+    }
+}
+
+/// A text of the kernel's.
+///
+/// # Errors
+/// It is not there, not readable, or no text.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,157 @@
+//! An instance on this machine, and the kernel's word on its process: found once for
+//! each connection and server, read with every sample.
+//!
+//! Must not know how a process is told from others (`identify.rs`), nor what is read
+//! (`host.rs`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::model::host::View;
+use crate::model::sample::Sample;
+
+use super::claims::ProcessId;
+use super::host::{Kernel, Watched};
+use super::identify::{self, Claimed, Ends, Identity};
+
+/// Looks in a row for a process that cannot be told yet, before it is rested.
+const TRIES: u32 = 3;
+
+/// How long it is rested then.
+const REST: Duration = Duration::from_secs(10);
+
+/// What is known of the process at the other end.
+#[derive(Debug)]
+enum Known {
+    /// Nothing yet.
+    Nothing,
+    /// It is this one.
+    Process(Box<Watched>),
+    /// It runs elsewhere.
+    Elsewhere,
+    /// It cannot be told: why, how often it was tried, and when last.
+    Unsure(Arc<str>, u32, Instant),
+}
+
+/// The kernel's side of one instance.
+#[derive(Debug)]
+pub struct Neighbour {
+    kernel: Arc<Kernel>,
+    closely: bool,
+    known: Known,
+    /// A look that takes longer than a collection is awaited by the next: whatever
+    /// hangs in the kernel must not be asked again and again.
+    looking: Option<(Ends, JoinHandle<Identity>)>,
+}
+
+impl Neighbour {
+    /// Begins with nothing known.
+    #[must_use]
+    pub fn new(kernel: Arc<Kernel>) -> Self {
+        Self {
+            kernel,
+            closely: false,
+            known: Known::Nothing,
+            looking: None,
+        }
+    }
+
+    /// Reads what costs the kernel some work too: for a person's question.
+    pub fn look_closely(&mut self) {
+        self.closely = true;
+    }
+
+    /// Another connection, or another server: another process.
+    pub fn forget(&mut self) {
+        self.known = Known::Nothing;
+    }
+
+    /// The process, where it is known.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        match &self.known {
+            Known::Process(watched) => Some(watched.identity()),
+            _ => None,
+        }
+    }
+
+    /// The readings that belong to a sample that came over a connection with these
+    /// ends. The caller bounds the time.
+    pub async fn look(&mut self, ends: Ends, sample: &Sample, program: Option<&str>) -> View {
+        if let Some(view) = self.read() {
+            return view;
+        }
+        match &self.known {
+            Known::Elsewhere => return View::Elsewhere,
+            Known::Unsure(why, tries, at) if *tries >= TRIES && at.elapsed() < REST => {
+                return View::Unsure(Arc::clone(why));
+            }
+            _ => {}
+        }
+        let tries = match &self.known {
+            Known::Unsure(_, tries, _) => *tries + 1,
+            _ => 1,
+        };
+        match self.identify(ends, sample, program).await {
+            Identity::Process(pid, start_time) => {
+                let watched = Watched::new(&self.kernel, pid, start_time);
+                self.known = Known::Process(Box::new(watched));
+                self.read().unwrap_or_default()
+            }
+            Identity::Elsewhere => {
+                self.known = Known::Elsewhere;
+                View::Elsewhere
+            }
+            Identity::Unsure(why) => {
+                let why: Arc<str> = Arc::from(why);
+                self.known = Known::Unsure(Arc::clone(&why), tries, Instant::now());
+                View::Unsure(why)
+            }
+        }
+    }
+
+    /// The readings of a known process. One that is gone is not known any more.
+    fn read(&mut self) -> Option<View> {
+        let Known::Process(watched) = &mut self.known else {
+            return None;
+        };
+        let read = watched.read(&self.kernel).map(|mut host| {
+            if self.closely {
+                host.process.huge = watched.huge_pages(&self.kernel);
+            }
+            View::Here(Box::new(host))
+        });
+        if read.is_none() {
+            self.known = Known::Nothing;
+        }
+        read
+    }
+
+    /// In a thread of its own: `/proc` of a busy machine takes its time.
+    async fn identify(&mut self, ends: Ends, sample: &Sample, program: Option<&str>) -> Identity {
+        loop {
+            let (asked, looking) = self.looking.get_or_insert_with(|| {
+                let claimed = Claimed {
+                    pid: sample
+                        .fields
+                        .process_id
+                        .and_then(|pid| u32::try_from(pid).ok()),
+                    rss: sample.fields.used_memory_rss,
+                    program: program.map(str::to_owned),
+                };
+                let kernel = Arc::clone(&self.kernel);
+                let look = move || identify::identify(&kernel, &ends, &claimed);
+                (ends, spawn_blocking(look))
+            });
+            let asked = *asked;
+            let identity = looking.await;
+            self.looking = None;
+            if asked == ends {
+                let broke = Identity::Unsure("looking for it broke down, a defect of redis-frag");
+                return identity.unwrap_or(broke);
+            }
+        }
+    }
+}
