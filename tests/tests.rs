@@ -17,6 +17,7 @@ mod layers;
 mod output;
 mod permissions;
 mod plugin;
+mod size_classes;
 mod support;
 
 #[path = "support/checker_tests.rs"]
