@@ -25,6 +25,13 @@ const LARGEST_WITH_KEY: u64 = 64;
 /// object, a byte for the key's header size, `sdshdr5` and NUL, `sdshdr8` and NUL.
 const AROUND_BOTH: u64 = OBJECT + 1 + 2 + 4;
 
+/// Longest key with the smallest header (sds.h `sdshdr5`), and with the next.
+const LONGEST_KEYS: [u64; 2] = [31, 255];
+
+/// Bytes of an entry of a table (dict.h `dictEntry`, 6.2.5 and 7.0.15). From 8.2 on
+/// most keys need none.
+const ENTRY: u64 = 24;
+
 /// Where a server keeps a short value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
@@ -48,6 +55,10 @@ pub struct Values {
     pub long: Option<Lengths>,
     /// Keys (up to 31 bytes) and their short values, taken together.
     pub with_key: Option<Lengths>,
+    /// Keys up to 255 bytes; where short values stand with them, keys of others.
+    pub keys: Option<Lengths>,
+    /// What else each key needs.
+    pub parts: &'static [&'static str],
 }
 
 impl Values {
@@ -63,11 +74,20 @@ impl Values {
                 short: within(fitting(below, size, around), 0, LONGEST_SHARED),
                 long: within(long, LONGEST_SHARED + 1, u64::MAX),
                 with_key: None,
+                keys: keys(below, size, 0),
+                parts: match (below..size).contains(&(OBJECT - 1)) {
+                    true => &["objects of longer strings"],
+                    false if (below..size).contains(&(ENTRY - 1)) => &["entries of tables"],
+                    false => &[],
+                },
             },
             Layout::WithKey => Self {
                 short: None,
                 long,
                 with_key: fitting(below, size.min(LARGEST_WITH_KEY), AROUND_BOTH),
+                // With the object in front, and a byte for the size of its header.
+                keys: keys(below, size, OBJECT + 1),
+                parts: &[],
             },
             Layout::Unknown => Self {
                 long,
@@ -117,6 +137,17 @@ fn range(below: Option<u64>, upto: Option<u64>) -> Option<Lengths> {
 /// The same, with so many bytes around whatever the length.
 fn fitting(below: u64, size: u64, around: u64) -> Option<Lengths> {
     range(below.checked_sub(around), size.checked_sub(around)).filter(|_| below < size)
+}
+
+/// Keys with so many bytes in front: header and NUL are 2 bytes, or 4.
+fn keys(below: u64, size: u64, front: u64) -> Option<Lengths> {
+    let [short, long] = LONGEST_KEYS;
+    let shorter = within(fitting(below, size, front + 2), 1, short);
+    let longer = within(fitting(below, size, front + 4), short + 1, long);
+    match (shorter, longer) {
+        (Some(one), Some(other)) => Some(*one.start()..=*other.end()),
+        (one, other) => one.or(other),
+    }
 }
 
 fn within(lengths: Option<Lengths>, least: u64, most: u64) -> Option<Lengths> {
@@ -182,12 +213,18 @@ mod tests {
         assert_eq!(old(64).long, Some(53..=60));
         assert_eq!(old(56).long, Some(45..=52));
         assert_eq!(old(48).long, None);
-        assert_eq!(old(16), Values::default());
+        assert_eq!((old(16).short, old(16).keys), (None, Some(7..=14)));
+        assert_eq!(old(16).parts, ["objects of longer strings"]);
+        assert_eq!(old(24).parts, ["entries of tables"]);
+        assert_eq!(of(32, 16, Layout::WithObject).parts, ["entries of tables"]);
+        assert_eq!(old(48).keys, Some(37..=44));
         assert_eq!(old(256).long, Some(221..=252));
         assert_eq!(old(320).long, Some(253..=314));
         assert_eq!(old(1024).long, Some(891..=1018));
         let new = |size| of(size, 8, Layout::WithKey);
         assert_eq!(new(32).with_key, Some(2..=9));
+        assert_eq!(new(32).keys, Some(6..=13));
+        assert_eq!(new(56).keys, Some(30..=35));
         assert_eq!(new(64).with_key, Some(34..=41));
         assert_eq!(new(80).with_key, None);
         assert_eq!(new(40).long, Some(29..=36));

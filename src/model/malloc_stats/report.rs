@@ -24,8 +24,8 @@ impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotSupported => {
-                "this server was built without jemalloc, so that its allocator has no size \
-                 classes to tell of; run a build with jemalloc"
+                "this server was built without jemalloc, and no other allocator tells of size \
+                 classes; run a build with jemalloc"
             }
             Self::NoReport => {
                 "the reply to MEMORY MALLOC-STATS is no report of jemalloc; check that a Redis or \
