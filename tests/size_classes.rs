@@ -3,6 +3,7 @@
 
 mod captures;
 mod chance;
+mod desk;
 mod layouts;
 mod servers;
 

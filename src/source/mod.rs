@@ -8,4 +8,5 @@ pub mod bounded;
 pub mod connect;
 pub mod discover;
 pub mod poll;
+pub mod size_classes;
 pub mod trouble;

@@ -9,7 +9,7 @@ use redis_frag::model::info::Info;
 use redis_frag::model::malloc_stats::report::{MallocStats, Unread};
 use redis_frag::model::server::Server as Identity;
 use redis_frag::model::size_classes::SizeClasses;
-use redis_frag::model::value_sizes::Layout;
+use redis_frag::model::value_sizes::{Layout, Lengths};
 
 use crate::support::{Kind, Server, becomes_true};
 
@@ -18,6 +18,9 @@ const TICKS: Duration = Duration::from_millis(350);
 
 /// Keys of one length; a class that grows by most of them has their values.
 const KEYS: u64 = 600;
+
+/// Bytes of each key.
+const KEY: u64 = 10;
 
 fn report(server: &Server) -> MallocStats {
     MallocStats::parse(&server.ok(&["MEMORY", "MALLOC-STATS"])).unwrap()
@@ -126,38 +129,47 @@ fn grown(server: &Server, length: usize) -> Vec<u64> {
     in_use(server).into_iter().filter_map(grew).collect()
 }
 
+/// Whether a value of that length lands in a class of that size.
+fn lands(view: &SizeClasses, size: u64, value: u64) -> bool {
+    let class = view.classes.iter().find(|class| class.size == size);
+    let values = class.unwrap().values.as_ref().unwrap();
+    let holds = |lengths: &Option<Lengths>, of: u64| {
+        let lengths = lengths.as_ref();
+        lengths.is_some_and(|lengths| lengths.contains(&of))
+    };
+    holds(&values.short, value)
+        || holds(&values.long, value)
+        || holds(&values.with_key, value + KEY)
+}
+
 #[test]
-fn values_land_in_the_class_that_is_told() {
+fn values_and_keys_land_in_the_classes_that_are_told() {
     for kind in [Kind::Redis62, Kind::Redis70, Kind::Redis82] {
         let server = Server::builder(kind).socket_only().start();
-        let layout = layout(&server);
         let with_key = kind == Kind::Redis82;
-        assert_eq!(layout == Layout::WithKey, with_key, "{}", kind.name());
+        assert_eq!(layout(&server) == Layout::WithKey, with_key);
         for length in [
             1, 12, 28, 31, 32, 40, 44, 45, 52, 53, 60, 61, 252, 253, 256, 314, 315, 1018, 1019,
             14_330,
         ] {
             let grown = grown(&server, length);
-            let length = length as u64;
-            let lands = |size: &u64| {
-                let all = view(&server).classes;
-                let class = all.into_iter().find(|class| class.size == *size).unwrap();
-                let values = class.values.unwrap();
-                let key_too = length + "00001:0001".len() as u64;
-                let holds = |lengths: &Option<_>, of| {
-                    let lengths: &Option<std::ops::RangeInclusive<u64>> = lengths;
-                    lengths
-                        .as_ref()
-                        .is_some_and(|lengths| lengths.contains(&of))
-                };
-                holds(&values.short, length)
-                    || holds(&values.with_key, key_too)
-                    || holds(&values.long, length)
-            };
-            let told: Vec<u64> = grown.iter().copied().filter(lands).collect();
+            let (view, length) = (view(&server), length as u64);
+            let told = grown.iter().filter(|size| lands(&view, **size, length));
+            let told: Vec<&u64> = told.collect();
             let what = format!("{} {length}: {grown:?}", kind.name());
-            assert_eq!(told.len(), 1, "{what}, and of them {told:?}");
-            assert_eq!(told.last(), grown.last(), "{what}");
+            assert_eq!(told, grown.last().as_slice(), "{what}");
+            // A value apart leaves its key alone.
+            let alone = !with_key || grown.len() > 1;
+            let key = |size: &u64| {
+                let class = view.classes.iter().find(|class| class.size == *size);
+                let keys = class.unwrap().values.as_ref().unwrap().keys.as_ref();
+                keys.is_some_and(|keys| keys.contains(&KEY))
+            };
+            assert_eq!(
+                grown.iter().filter(|size| key(size)).count() == 1,
+                alone,
+                "{what}"
+            );
         }
     }
 }
