@@ -6,6 +6,7 @@ mod chance;
 mod desk;
 mod layouts;
 mod servers;
+mod shown;
 
 use redis_frag::model::malloc_stats::report::MallocStats;
 use redis_frag::model::size_classes::SizeClasses;
