@@ -1,12 +1,15 @@
 //! The way to the size classes: how often a server is asked, and when not.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use redis_frag::config::address::Address;
 use redis_frag::config::job::{Job, Secret};
-use redis_frag::source::size_classes::{Answer, Desk, Untold};
+use redis_frag::source::size_classes::{Answer, Desk, EVERY, Untold};
 use redis_frag::source::trouble::Trouble;
 use tokio::runtime::Runtime;
 
@@ -71,6 +74,10 @@ fn many_may_ask_and_the_server_is_asked_once() {
         assert!(answer.age >= Duration::from_millis(50));
     }
     assert_eq!(asked(&server), 1);
+    thread::sleep(EVERY);
+    let next = ask(&desk).unwrap();
+    assert!(next.age.is_zero() && !Arc::ptr_eq(&next.told, &first.told));
+    assert_eq!(asked(&server), 2);
 }
 
 #[test]
@@ -95,25 +102,54 @@ fn those_who_ask_at_once_share_one_answer() {
     assert_eq!(server.info_number("connected_clients") as u64, 1);
 }
 
+/// Answers INFO, and nothing else; counts what else is asked.
+fn deaf(listener: &UnixListener, unheard: &AtomicUsize) {
+    let info = "redis_version:8.0.0\r\nmem_allocator:jemalloc-5.3.0\r\n";
+    for stream in listener.incoming().map_while(Result::ok) {
+        let mut bytes = [0; 512];
+        while let Ok(length @ 1..) = (&stream).read(&mut bytes) {
+            if String::from_utf8_lossy(&bytes[..length]).contains("INFO") {
+                let reply = format!("${}\r\n{info}\r\n", info.len());
+                (&stream).write_all(reply.as_bytes()).unwrap();
+            } else {
+                unheard.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_question_that_was_given_up_is_not_asked_again_at_once() {
-    let server = Server::builder(Kind::Redis82).socket_only().start();
-    let desk = desk(job(&server));
-    ask(&desk).unwrap();
-    server.pause();
-    // Known from before, so the server need not answer.
-    let known = ask(&desk);
-    server.resume();
-    assert!(known.is_ok());
-    let hung = self::desk(job(&server));
-    server.pause();
+    let dir = short_dir();
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let unheard = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&unheard);
+    thread::spawn(move || deaf(&listener, &counted));
+    let desk = desk(Job::new("a", Address::Unix(path)));
+    let silent = Err(Untold::Trouble(Trouble::Silent));
+    let patience = Duration::from_millis(300);
+    assert_eq!(runtime().block_on(desk.ask(patience)), silent);
     let began = Instant::now();
-    let told = runtime().block_on(hung.ask(Duration::from_millis(200)));
+    for _ in 0..50 {
+        assert_eq!(runtime().block_on(desk.ask(patience)), silent);
+    }
+    assert!(began.elapsed() < patience, "it is known without asking");
+    assert_eq!(unheard.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_server_that_hangs_is_told_from_what_it_said_before() {
+    let server = Server::builder(Kind::Redis82).socket_only().start();
+    let (known, new) = (desk(job(&server)), desk(job(&server)));
+    ask(&known).unwrap();
+    server.pause();
+    let from_before = ask(&known);
+    let told = runtime().block_on(new.ask(Duration::from_millis(200)));
     server.resume();
+    assert!(from_before.is_ok());
     assert_eq!(told, Err(Untold::Trouble(Trouble::Silent)));
-    assert!(began.elapsed() < Duration::from_secs(2));
-    // INFO was not answered, so nothing was asked that counts.
-    assert!(ask(&hung).is_ok());
+    assert!(ask(&new).is_ok(), "INFO alone was not answered");
 }
 
 #[test]
