@@ -48,6 +48,11 @@ pub enum Command {
     /// other texts, ports and process ids; run ids are numbered. Exit code: 0
     /// recorded, 3 not, 64 wrong usage.
     Record(Record),
+    /// Say which sizes of allocations waste an instance's memory
+    ///
+    /// Asks once for MEMORY MALLOC-STATS, which blocks the server for about a
+    /// millisecond. Exit code: 0 told, 3 could not tell, 64 wrong usage.
+    SizeClasses(SizeClasses),
 }
 
 /// How instances are reached that are given by address, or found.
@@ -65,11 +70,6 @@ pub struct Access {
     /// Longest wait for an instance, as 500ms, 3s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
-
-    /// Ask each server once for MEMORY MALLOC-STATS, which blocks it for a
-    /// millisecond and tells whether its build can defragment
-    #[arg(long)]
-    pub malloc_stats: bool,
 }
 
 /// `redis-frag diagnose`
@@ -91,6 +91,11 @@ pub struct Diagnose {
     /// Seconds between rounds of --watch
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub interval: u32,
+
+    /// Ask each server once for MEMORY MALLOC-STATS, which blocks it for a
+    /// millisecond and tells whether its build can defragment
+    #[arg(long)]
+    pub malloc_stats: bool,
 
     /// How they are reached
     #[command(flatten)]
@@ -135,6 +140,31 @@ pub struct Record {
     /// Folder for it: a new or an empty one
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
+
+    /// Ask each server once for MEMORY MALLOC-STATS, which blocks it for a
+    /// millisecond and tells whether its build can defragment
+    #[arg(long)]
+    pub malloc_stats: bool,
+
+    /// How it is reached
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// `redis-frag size-classes`
+#[derive(Debug, Args)]
+pub struct SizeClasses {
+    /// A job of the configuration, or an address
+    #[arg(value_name = "ADDRESS|JOB")]
+    pub target: String,
+
+    /// All size classes, not the ten worst alone
+    #[arg(long)]
+    pub all: bool,
+
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 
     /// How it is reached
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use log::LevelFilter;
 use redis_frag::app::screen::Screen;
-use redis_frag::app::{Failure, check, diagnose, logging, plugin, record, replay};
+use redis_frag::app::{Failure, check, diagnose, logging, plugin, record, replay, size_classes};
 use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
 
@@ -42,6 +42,9 @@ fn main() -> ExitCode {
         }
         Some(Command::Diagnose(args)) => ended(diagnose::run(&agent, &args, &screen, &mut print)),
         Some(Command::Replay(args)) => ended(replay::run(&args, &screen(), &mut print)),
+        Some(Command::SizeClasses(args)) => {
+            ended(size_classes::run(&agent, &args, &screen(), &mut print))
+        }
         Some(Command::Record(args)) => {
             let recorded = record::run(&agent, &args, &|text| eprintln!("redis-frag: {text}"));
             ended(recorded.map(|()| 0))
@@ -65,7 +68,7 @@ fn ended(result: Result<u8, Failure>) -> ExitCode {
 fn misused(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     let diagnoses = |word: OsString| {
-        ["diagnose", "replay", "record"]
+        ["diagnose", "replay", "record", "size-classes"]
             .iter()
             .any(|name| word == *name)
     };

@@ -1,9 +1,10 @@
 //! What a person runs at a shell, through the real binary and against real
 //! servers: reports, JSON, exit codes, colours and redrawing.
 //!
-//! Recordings are in `cli/replay.rs`.
+//! Recordings are in `cli/replay.rs`, size classes in `cli/size_classes.rs`.
 
 mod replay;
+mod size_classes;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -45,6 +45,8 @@ const PURE: &[&str] = &[
     "config/yaml.rs",
     "app/record/scrub.rs",
     "app/report/bar.rs",
+    "app/report/classes.rs",
+    "app/report/classes_json.rs",
     "app/report/json.rs",
     "app/report/mod.rs",
     "app/report/page.rs",

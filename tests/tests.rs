@@ -18,6 +18,7 @@ mod local;
 mod output;
 mod permissions;
 mod plugin;
+mod size_classes;
 mod support;
 
 #[path = "support/checker_tests.rs"]

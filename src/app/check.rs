@@ -84,6 +84,7 @@ fn describe(out: &mut String, job: &Job) {
         0 => "never".to_owned(),
         seconds => format!("{seconds} s"),
     };
+    let size_classes = if job.size_classes { "yes" } else { "no" };
     let thresholds = &job.thresholds;
     let rows = [
         ("address", job.address.to_string()),
@@ -100,6 +101,7 @@ fn describe(out: &mut String, job: &Job) {
         ("autodetection_retry", retry),
         ("priority", job.priority.to_string()),
         ("malloc_stats_every", malloc_stats),
+        ("size_classes", size_classes.to_owned()),
         ("ratio", thresholds.ratio.to_string()),
         (
             "allocator_frag_ratio",

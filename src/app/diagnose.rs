@@ -41,7 +41,7 @@ pub fn run(
     screen: &dyn Fn() -> Screen,
     out: Out<'_>,
 ) -> Result<u8, Failure> {
-    let targets = target::all(agent, &args.targets, &args.access)?;
+    let targets = target::all(agent, &args.targets, &args.access, args.malloc_stats)?;
     block_on(async {
         if args.watch {
             return watch(targets, args, screen, out).await;

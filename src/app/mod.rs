@@ -13,6 +13,7 @@ pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod screen;
+pub mod size_classes;
 mod target;
 mod watch;
 

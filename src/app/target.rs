@@ -63,9 +63,6 @@ impl Target {
         if let Some(timeout) = access.timeout {
             job.timeout = timeout;
         }
-        if access.malloc_stats {
-            job.malloc_stats_every = job.malloc_stats_every.max(1);
-        }
         let job = Arc::new(job);
         let mut poller = Poller::new(Arc::clone(&job), epoch).on_kernel(Arc::clone(kernel));
         poller.look_closely();
@@ -134,16 +131,24 @@ pub(super) fn quoted(word: &str) -> String {
     }
 }
 
-/// The instances that are meant: those named, or all jobs, or what listens here.
+/// The instances that are meant: those named, or all jobs, or what listens here;
+/// with `malloc_stats` each is asked how it was built.
 pub(super) fn all(
     agent: &Agent,
     named: &[String],
     access: &Access,
+    malloc_stats: bool,
 ) -> Result<Vec<Target>, Failure> {
     let given = given(access)?;
     let epoch = Instant::now();
     let kernel = Arc::new(Kernel::new(agent.host_prefix.as_deref()));
-    let target = |(job, origin)| Target::new(job, origin, access, (&kernel, epoch));
+    let target = |(job, origin)| {
+        let mut job: Job = job;
+        if malloc_stats {
+            job.malloc_stats_every = job.malloc_stats_every.max(1);
+        }
+        Target::new(job, origin, access, (&kernel, epoch))
+    };
     // An address needs no configuration, and none of its mistakes told.
     if !named.is_empty() && named.iter().all(|word| is_address(word)) {
         let jobs: Result<Vec<Job>, Failure> = named

@@ -177,6 +177,7 @@ impl Reader {
             );
         }
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
+        let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
         let username = self.value(raw.username.as_ref(), credential);
         let password = self.value(raw.password.as_ref(), credential);
@@ -199,6 +200,7 @@ impl Reader {
         job.labels = labels;
         job.thresholds = thresholds;
         job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
+        job.size_classes = size_classes.unwrap_or(job.size_classes);
         Some(job)
     }
 

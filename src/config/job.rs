@@ -86,6 +86,8 @@ pub struct Job {
     /// Seconds between readings of the allocator's own statistics, which block the
     /// server for about a millisecond; 0 leaves it alone.
     pub malloc_stats_every: u32,
+    /// Whether they may be read when a person asks for size classes.
+    pub size_classes: bool,
     /// Whether nobody named it: it is looked for, and silent until found.
     pub discovered: bool,
 }
@@ -105,6 +107,7 @@ impl Job {
             labels: BTreeMap::new(),
             thresholds: Thresholds::default(),
             malloc_stats_every: 0,
+            size_classes: true,
             discovered: false,
         }
     }

@@ -108,6 +108,7 @@ mapping! {
         labels: RawLabels,
         thresholds: RawThresholds,
         malloc_stats_every: Text,
+        size_classes: Text,
     } expecting "a job: keys such as name: and address:"
 }
 

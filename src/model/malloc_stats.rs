@@ -1,7 +1,12 @@
-//! MEMORY MALLOC-STATS text to what it tells of the allocator's build.
+//! MEMORY MALLOC-STATS text to what it tells: the allocator's build here, its
+//! totals, arenas and size classes in [`report`].
 //!
 //! Knows jemalloc's report, versions 4.0 to 5.3. Must not know when it is asked
 //! for, nor what follows from it.
+
+mod read;
+pub mod report;
+mod table;
 
 /// How a jemalloc was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

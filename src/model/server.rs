@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::defrag::Settings;
 use super::info::Info;
+use super::value_sizes::Layout;
 
 /// A family of servers that speak Redis' protocol and print an INFO of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +199,21 @@ impl Server {
     #[must_use]
     pub fn switches_huge_pages_off(&self) -> bool {
         matches!(self.flavour, Flavour::Redis | Flavour::Valkey) && self.is_at_least(6, 2)
+    }
+
+    /// Where short values are kept: with their keys from Redis 8.2 on (seen on
+    /// 8.2.3). Of Valkey from 8.0 on nothing is claimed.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self.flavour {
+            Flavour::Redis if self.is_at_least(8, 2) => Layout::WithKey,
+            Flavour::Redis if self.version.is_some() => Layout::WithObject,
+            Flavour::Valkey if self.version.is_some() && !self.is_at_least(8, 0) => {
+                Layout::WithObject
+            }
+            Flavour::KeyDb => Layout::WithObject,
+            _ => Layout::Unknown,
+        }
     }
 
     /// Whether `active_defrag_running` stays up when defrag is switched off in

@@ -16,5 +16,6 @@ pub mod neighbour;
 pub mod poll;
 pub mod processes;
 pub mod procfs;
+pub mod size_classes;
 pub mod sockets;
 pub mod trouble;

@@ -336,7 +336,7 @@ impl Poller {
 }
 
 /// The text of a reply that is one.
-fn text(reply: &Value) -> Option<&[u8]> {
+pub(super) fn text(reply: &Value) -> Option<&[u8]> {
     match reply {
         Value::BulkString(bytes) => Some(bytes),
         Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.as_bytes()),

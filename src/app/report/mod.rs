@@ -4,6 +4,8 @@
 //! cleaned here, once, so that no rendering can let it through.
 
 pub mod bar;
+pub mod classes;
+pub mod classes_json;
 pub mod json;
 pub mod page;
 pub mod summary;

@@ -1,0 +1,175 @@
+//! One instance's size classes, asked for when a person wants them.
+//!
+//! The question blocks the server for about a millisecond, so that it is asked at
+//! most once in ten seconds however many want to know; the answer tells its age.
+//! An instance that loads is not asked. Must not know how an answer is shown.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::config::job::Job;
+use crate::model::info::Info;
+use crate::model::malloc_stats::report::{MallocStats, Unread};
+use crate::model::server::Server;
+use crate::model::size_classes::SizeClasses;
+
+use super::connect::{Connection, Lookup};
+use super::poll::text;
+use super::trouble::Trouble;
+
+/// Least time between two questions to one instance.
+pub const EVERY: Duration = Duration::from_secs(10);
+
+/// What an instance told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Who it is.
+    pub server: Server,
+    /// The allocator's own view.
+    pub classes: SizeClasses,
+}
+
+/// What is known of an instance now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What it told last.
+    pub told: Arc<Told>,
+    /// How long ago.
+    pub age: Duration,
+}
+
+/// Why nothing is known.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum Untold {
+    /// The job's configuration forbids it.
+    #[error(
+        "the configuration of this job says size_classes: no; set it to yes, or give its address"
+    )]
+    Off,
+    /// It reads its dataset, and must not be held up.
+    #[error("the server is loading its dataset and is not asked meanwhile; try again later")]
+    Loading,
+    /// Its allocator has no size classes.
+    #[error(
+        "this server was built with {0}, and only jemalloc tells of its size classes; run a build \
+         with jemalloc, as the servers' own Makefile makes on Linux"
+    )]
+    WithoutJemalloc(String),
+    /// The user may not ask.
+    #[error(
+        "the user may not run MEMORY MALLOC-STATS; allow it: ACL SETUSER NAME +memory|malloc-stats"
+    )]
+    NotAllowed,
+    /// The reply could not be read.
+    #[error("{0}")]
+    Unread(Unread),
+    /// No reply.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+/// What was asked last, and what came of it.
+#[derive(Default)]
+struct Last {
+    asked: Option<Instant>,
+    /// `None` while there is no answer, or none came in time.
+    came: Option<(Instant, Result<Arc<Told>, Untold>)>,
+    lookup: Lookup,
+}
+
+/// The way to one instance's size classes. Any number may ask at once.
+pub struct Desk {
+    job: Arc<Job>,
+    last: Mutex<Last>,
+}
+
+impl Desk {
+    /// Asks nothing yet.
+    #[must_use]
+    pub fn new(job: Arc<Job>) -> Self {
+        Self {
+            job,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The size classes, asked for or known for less than [`EVERY`], within
+    /// `patience`. The connection is closed afterwards.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub async fn ask(&self, patience: Duration) -> Result<Answer, Untold> {
+        if !self.job.size_classes {
+            return Err(Untold::Off);
+        }
+        let answer = timeout(patience, self.answer()).await;
+        answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent)))
+    }
+
+    async fn answer(&self) -> Result<Answer, Untold> {
+        // Whoever comes meanwhile waits here, and gets the same answer.
+        let mut last = self.last.lock().await;
+        if last.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
+            let Some((at, came)) = &last.came else {
+                return Err(Untold::Trouble(Trouble::Silent));
+            };
+            let told = Arc::clone(came.as_ref().map_err(Untold::clone)?);
+            return Ok(Answer {
+                told,
+                age: at.elapsed(),
+            });
+        }
+        let job = &self.job;
+        let opened = Connection::open(&job.address, &job.credentials, &mut last.lookup);
+        let mut connection = opened.await?;
+        let server = may_be_asked(&mut connection).await?;
+        // Noted before, for this may be given up while the server is at it.
+        (last.asked, last.came) = (Some(Instant::now()), None);
+        let told = report(&mut connection, server).await.map(Arc::new);
+        last.came = Some((Instant::now(), told.clone()));
+        Ok(Answer {
+            told: told?,
+            age: Duration::ZERO,
+        })
+    }
+}
+
+/// INFO first: it costs nothing, and tells whether to go on.
+async fn may_be_asked(connection: &mut Connection) -> Result<Server, Untold> {
+    let reply = connection.ask(&redis::cmd("INFO")).await?;
+    let info = Info::parse(text(&reply).ok_or(Trouble::NotInfo)?);
+    if info == Info::default() {
+        return Err(Untold::Trouble(Trouble::NotInfo));
+    }
+    // Redis would refuse, Valkey would not.
+    let fields = &info.fields;
+    if fields.loading == Some(true) || fields.async_loading == Some(true) {
+        return Err(Untold::Loading);
+    }
+    let server = Server::of(&info);
+    match &server.allocator {
+        Some(name) if !name.starts_with("jemalloc") => {
+            Err(Untold::WithoutJemalloc(name.chars().take(40).collect()))
+        }
+        _ => Ok(server),
+    }
+}
+
+async fn report(connection: &mut Connection, server: Server) -> Result<Told, Untold> {
+    let mut command = redis::cmd("MEMORY");
+    command.arg("MALLOC-STATS");
+    let reply = connection.ask(&command).await;
+    let reply = reply.map_err(|trouble| match trouble {
+        Trouble::NotAllowed => Untold::NotAllowed,
+        Trouble::Refused(told) if told.starts_with("LOADING") => Untold::Loading,
+        other => Untold::Trouble(other),
+    })?;
+    let text = text(&reply).ok_or(Untold::Unread(Unread::NoReport))?;
+    let stats = MallocStats::parse(&String::from_utf8_lossy(text)).map_err(Untold::Unread)?;
+    let classes = SizeClasses::of(&stats, server.layout());
+    Ok(Told { server, classes })
+}
