@@ -17,9 +17,12 @@ use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
 use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Writer};
+use crate::netdata::request::Request;
 use crate::source::discover::{self, Claims};
 
 use super::LOOKUP_THREADS;
+use super::functions::{self, Askers, Functions};
+use super::registry::Registry;
 use super::watch::{Shared, Watch};
 
 /// How long the agent gets to take what is written when the plugin ends. All
@@ -56,22 +59,54 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         log::info!("the agent reads no more ({error})");
         let _ = broken.try_send(());
     })?;
-    link::read(io::stdin(), move |_quit| end.try_send(()).is_ok())?;
+    let epoch = Instant::now();
+    let (registry, functions) = serving(agent, &writer, epoch, end)?;
     let shared = Shared {
         writer: writer.clone(),
         claims: Claims::default(),
-        epoch: Instant::now(),
+        epoch,
         with_labels: agent.understands(Feature::Labels),
+        registry,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
-    let done = runtime.block_on(watch_all(jobs, shared, ended));
+    let done = runtime.block_on(watch_all(jobs, shared, functions, ended));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     writer.drain(PATIENCE);
     Ok(done?)
+}
+
+/// Starts to read what the agent asks. An agent that does not know functions can
+/// only end us.
+fn serving(
+    agent: &Agent,
+    writer: &Writer,
+    epoch: Instant,
+    end: mpsc::Sender<()>,
+) -> io::Result<(Registry, Functions)> {
+    let askers = Askers::new();
+    let known = agent.understands(Feature::Functions);
+    let registry = if known {
+        Registry::announcing(writer.clone(), functions::offers(&askers))
+    } else {
+        Registry::default()
+    };
+    let progress = agent.understands(Feature::Progress);
+    let (inbox, functions) =
+        Functions::new(writer.clone(), registry.clone(), epoch, progress, askers);
+    link::read(io::stdin(), move |request| match request {
+        Request::Quit => end.try_send(()).is_ok(),
+        request => {
+            if known {
+                inbox.take(request);
+            }
+            true
+        }
+    })?;
+    Ok((registry, functions))
 }
 
 /// The jobs to run: those of the file, and those of this machine where it says so.
@@ -115,6 +150,7 @@ pub(super) fn tell(loaded: &Loaded) {
 async fn watch_all(
     jobs: Vec<Arc<Job>>,
     shared: Shared,
+    mut functions: Functions,
     mut ended: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -128,7 +164,9 @@ async fn watch_all(
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
         () = link::stdout_closed() => log::info!("the agent reads no more: ending"),
         _ = ended.recv() => log::info!("the agent is done with us: ending"),
+        () = functions.serve() => {}
     }
+    functions.close();
     Ok(())
 }
 

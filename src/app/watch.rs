@@ -18,6 +18,7 @@ use crate::source::discover::{Claims, Rank};
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
+use super::registry::Registry;
 use super::schedule;
 
 /// How soon the same reason is told of an instance that answered in between.
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Whether the agent takes labels.
     pub(super) with_labels: bool,
+    /// What was collected last, for those who ask.
+    pub(super) registry: Registry,
 }
 
 /// One instance under watch.
@@ -157,6 +160,7 @@ impl Watch {
         let ours = run_id.is_none_or(|id| claims.claim(id, &self.job.name, self.rank));
         match (ours, self.shown) {
             (false, Shown::Yes) => {
+                self.shared.registry.forget(&self.job.name);
                 log::info!(
                     "job {}: the same server is watched by another job",
                     self.job.name
@@ -172,6 +176,7 @@ impl Watch {
     fn write(&mut self, sample: &Sample) {
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
         let dropped = self.shared.writer.dropped();
+        self.shared.registry.update(&self.job, &derived);
         let output = self.stream.write(&derived, dropped == self.dropped);
         self.dropped = dropped;
         self.shared.writer.send(output);
@@ -181,6 +186,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.shared.claims.release(&self.job.name);
+        self.shared.registry.forget(&self.job.name);
     }
 }
 
