@@ -164,7 +164,7 @@ async fn watch_all(
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
         () = link::stdout_closed() => log::info!("the agent reads no more: ending"),
         _ = ended.recv() => log::info!("the agent is done with us: ending"),
-        () = functions.serve() => {}
+        () = functions.serve() => log::info!("the agent asks no more: ending"),
     }
     functions.close();
     Ok(())
