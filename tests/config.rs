@@ -181,6 +181,7 @@ fn the_plugin_s_log_has_no_secret_and_its_stdout_only_protocol() {
             "SET",
             "END",
             "DISABLE",
+            "FUNCTION",
         ];
         for line in out.lines().filter(|line| !line.is_empty()) {
             let word = line.split([' ', '_']).next().unwrap();

@@ -30,8 +30,14 @@ const IMPURE: &[&str] = &[
 /// Files outside of `model` that are pure all the same.
 const PURE: &[&str] = &[
     "netdata/agent.rs",
+    "netdata/diagnosis.rs",
+    "netdata/functions.rs",
+    "netdata/reasoning.rs",
+    "netdata/reply.rs",
     "netdata/request.rs",
+    "netdata/row.rs",
     "netdata/stream.rs",
+    "netdata/table.rs",
     "netdata/wire.rs",
     "config/address.rs",
     "config/file.rs",

@@ -12,6 +12,7 @@ mod config;
 mod diagnosis;
 mod drift;
 mod ending;
+mod functions;
 mod install;
 mod layers;
 mod local;

@@ -6,9 +6,12 @@
 pub mod check;
 pub mod diagnose;
 mod discovery;
+mod functions;
+mod inbox;
 pub mod logging;
 pub mod plugin;
 pub mod record;
+mod registry;
 pub mod replay;
 pub mod report;
 pub mod schedule;

@@ -17,11 +17,14 @@ use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
 use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Writer};
+use crate::netdata::request::Request;
 use crate::source::claims::Claims;
 use crate::source::host::Kernel;
 
 use super::LOOKUP_THREADS;
 use super::discovery::Discovery;
+use super::functions::{self, Askers, Functions};
+use super::registry::Registry;
 use super::watch::{Shared, Watch};
 
 /// How long the agent gets to take what is written when the plugin ends. All
@@ -68,21 +71,23 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         log::info!("the agent reads no more ({error})");
         let _ = broken.try_send(());
     })?;
-    link::read(io::stdin(), move |_quit| end.try_send(()).is_ok())?;
+    let epoch = Instant::now();
+    let (registry, functions) = serving(agent, &writer, epoch, end)?;
     let shared = Shared {
         writer: writer.clone(),
         claims: Claims::default(),
-        epoch: Instant::now(),
+        epoch,
         with_labels: agent.understands(Feature::Labels),
         kernel: Arc::new(Kernel::new(agent.host_prefix.as_deref())),
         forget_after,
+        registry,
     };
     let discovery = discover.then(|| Discovery::new(shared.clone(), jobs.clone(), interval));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
-    let done = runtime.block_on(watch_all(jobs, shared, discovery, ended));
+    let done = runtime.block_on(watch_all(jobs, shared, (discovery, functions), ended));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     writer.drain(PATIENCE);
@@ -93,6 +98,36 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
 fn at_least(mut job: Job, interval: u32) -> Arc<Job> {
     job.update_every = job.update_every.max(interval);
     Arc::new(job)
+}
+
+/// Starts to read what the agent asks. An agent that does not know functions can
+/// only end us.
+fn serving(
+    agent: &Agent,
+    writer: &Writer,
+    epoch: Instant,
+    end: mpsc::Sender<()>,
+) -> io::Result<(Registry, Functions)> {
+    let askers = Askers::new();
+    let known = agent.understands(Feature::Functions);
+    let registry = if known {
+        Registry::announcing(writer.clone(), functions::offers(&askers))
+    } else {
+        Registry::default()
+    };
+    let progress = agent.understands(Feature::Progress);
+    let (inbox, functions) =
+        Functions::new(writer.clone(), registry.clone(), epoch, progress, askers);
+    link::read(io::stdin(), move |request| match request {
+        Request::Quit => end.try_send(()).is_ok(),
+        request => {
+            if known {
+                inbox.take(request);
+            }
+            true
+        }
+    })?;
+    Ok((registry, functions))
 }
 
 /// Problems to the log, with their file.
@@ -119,7 +154,7 @@ pub(super) fn tell(loaded: &Loaded) {
 async fn watch_all(
     jobs: Vec<Arc<Job>>,
     shared: Shared,
-    discovery: Option<Discovery>,
+    (discovery, mut functions): (Option<Discovery>, Functions),
     mut ended: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -136,7 +171,9 @@ async fn watch_all(
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
         () = link::stdout_closed() => log::info!("the agent reads no more: ending"),
         _ = ended.recv() => log::info!("the agent is done with us: ending"),
+        () = functions.serve() => log::info!("the agent asks no more: ending"),
     }
+    functions.close();
     Ok(())
 }
 

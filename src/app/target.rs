@@ -97,28 +97,33 @@ impl Target {
 
     /// How `redis-cli` reaches it, as typed at a shell.
     pub(super) fn client(&self) -> String {
-        let mut words = vec!["redis-cli".to_owned()];
-        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
-        match &self.job.address {
-            Address::Tcp { host, port } => {
-                if !["127.0.0.1", "localhost"].contains(&host.as_str()) {
-                    option("-h", host);
-                }
-                if *port != 6379 {
-                    option("-p", &port.to_string());
-                }
-            }
-            Address::Unix(path) => option("-s", &path.display().to_string()),
-        }
-        let credentials = &self.job.credentials;
-        if credentials.password.is_some() {
-            if let Some(name) = &credentials.username {
-                option("--user", name);
-            }
-            words.push("--askpass".to_owned());
-        }
-        words.join(" ")
+        client(&self.job)
     }
+}
+
+/// How `redis-cli` reaches the instance of a job, as typed at a shell.
+pub(super) fn client(job: &Job) -> String {
+    let mut words = vec!["redis-cli".to_owned()];
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
+    match &job.address {
+        Address::Tcp { host, port } => {
+            if !["127.0.0.1", "localhost"].contains(&host.as_str()) {
+                option("-h", host);
+            }
+            if *port != 6379 {
+                option("-p", &port.to_string());
+            }
+        }
+        Address::Unix(path) => option("-s", &path.display().to_string()),
+    }
+    let credentials = &job.credentials;
+    if credentials.password.is_some() {
+        if let Some(name) = &credentials.username {
+            option("--user", name);
+        }
+        words.push("--askpass".to_owned());
+    }
+    words.join(" ")
 }
 
 /// A word for a shell.

@@ -19,6 +19,7 @@ use crate::source::host::Kernel;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
+use super::registry::Registry;
 use super::schedule;
 
 /// How soon the same reason is told of an instance that answered in between.
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) kernel: Arc<Kernel>,
     /// How long an instance that was found is missed before it is forgotten.
     pub(super) forget_after: Duration,
+    /// What was collected last, for those who ask.
+    pub(super) registry: Registry,
 }
 
 /// One instance under watch.
@@ -194,6 +197,7 @@ impl Watch {
     fn write(&mut self, sample: &Sample) {
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
         let dropped = self.shared.writer.dropped();
+        self.shared.registry.update(&self.job, &derived);
         let output = self.stream.write(&derived, dropped == self.dropped);
         self.dropped = dropped;
         self.shared.writer.send(output);
@@ -203,6 +207,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.shared.claims.release(&self.job.name);
+        self.shared.registry.forget(&self.job.name);
     }
 }
 

@@ -97,6 +97,19 @@ pub enum State {
 }
 
 impl State {
+    /// Name in charts and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsupported => "unsupported",
+            Self::Off => "off",
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The state of an instance that answered.
     ///
     /// `active_defrag_running` keeps its value through a fork, though nothing

@@ -38,18 +38,30 @@ pub struct Derived<'a> {
 impl<'a> Derived<'a> {
     /// Takes the sample into the history and works everything out.
     pub fn new(sample: &'a Sample, thresholds: &'a Thresholds, history: &mut History) -> Self {
-        let mut derived = Self {
+        let rates = history.push(sample);
+        let mut derived = Self::again(sample, thresholds, rates, None);
+        derived.verdict = diagnosis::verdict(&derived);
+        derived
+    }
+
+    /// A moment that was worked out before: what depends on those before it was kept,
+    /// the rest follows from the sample once more.
+    pub fn again(
+        sample: &'a Sample,
+        thresholds: &'a Thresholds,
+        rates: Rates,
+        verdict: Option<Verdict>,
+    ) -> Self {
+        Self {
             sample,
             thresholds,
-            rates: history.push(sample),
+            rates,
             waste: Waste::of(sample),
             reclaim: Reclaim::of(sample),
             defrag: State::of(sample),
             trigger: Trigger::of(sample),
             headroom: Headroom::of(sample),
-            verdict: None,
-        };
-        derived.verdict = diagnosis::verdict(&derived);
-        derived
+            verdict,
+        }
     }
 }

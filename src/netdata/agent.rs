@@ -17,12 +17,21 @@ const ASSUMED: Version = Version::new(1, 37, 0);
 pub enum Feature {
     /// `CLABEL` and `CLABEL_COMMIT` from external plugins.
     Labels,
+    /// `FUNCTION` from external plugins, and answers to its calls.
+    Functions,
+    /// `FUNCTION_PROGRESS`.
+    Progress,
 }
 
 /// From which version on a feature is understood.
 const FEATURES: &[(Feature, Version)] = &[
     // netdata/netdata#12834
     (Feature::Labels, Version::new(1, 35, 0)),
+    // pluginsd_parser.c of v1.37.0; what stands behind the help is read from 1.45 on
+    // and passed over before
+    (Feature::Functions, Version::new(1, 37, 0)),
+    // pluginsd_functions.c of v1.45.0
+    (Feature::Progress, Version::new(1, 45, 0)),
 ];
 
 /// The agent, as its environment variables describe it. Without any, a person
@@ -112,6 +121,30 @@ mod tests {
             assert_eq!(
                 agent(version).understands(Feature::Labels),
                 want,
+                "{version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn functions_are_for_agents_that_can_call_them() {
+        for (version, functions, progress) in [
+            ("v1.36.1", false, false),
+            ("v1.37.0", true, false),
+            ("v1.44.3", true, false),
+            ("v1.45.0", true, true),
+            ("v2.10.0", true, true),
+            ("", true, false),
+        ] {
+            let agent = agent(version);
+            assert_eq!(
+                agent.understands(Feature::Functions),
+                functions,
+                "{version:?}"
+            );
+            assert_eq!(
+                agent.understands(Feature::Progress),
+                progress,
                 "{version:?}"
             );
         }

@@ -15,12 +15,25 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
-use super::request::{self, Request};
+use super::reply::{Answer, TAIL};
+use super::request::{Reader, Request};
 use super::stream::Output;
 
 /// Bytes of values that may wait for the agent: some two seconds of a thousand
 /// instances. Beyond it all waiting values go, and what is collected next begins anew.
 pub const MOST_WAITING: usize = 4 << 20;
+
+/// Bytes and number of answers that may wait for the agent: the table of a
+/// thousand instances, several times. Bodies that several share count once.
+pub const MOST_ANSWERS: (usize, usize) = (8 << 20, 4096);
+
+/// Number of answers beyond which not even a refusal is kept: who has so many
+/// calls open reads nothing.
+const MOST_REFUSALS: usize = 2 * MOST_ANSWERS.1;
+
+/// Bytes that are handed to the agent at once; what is collected meanwhile waits
+/// for no more than these.
+const ONE_WRITE: usize = 128 << 10;
 
 /// Longest line taken from stdin; the rest of a longer one is passed over.
 const LONGEST_LINE: u64 = 64 << 10;
@@ -35,6 +48,10 @@ struct Queue {
     blocks: VecDeque<Block>,
     waiting: usize,
     dropped: u64,
+    /// Whole answers. They wait until what is collected is written.
+    answers: VecDeque<Answer>,
+    /// Bytes of these.
+    answering: usize,
     writing: bool,
     broken: bool,
 }
@@ -106,6 +123,24 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
+    /// Puts an answer into the queue; where too much waits already, `instead`,
+    /// which should be short. Whether one of them was taken. Never waits.
+    pub fn answer(&self, answer: Answer, instead: impl FnOnce() -> Answer) -> bool {
+        let mut queue = self.shared.lock();
+        let (bytes, number) = MOST_ANSWERS;
+        let weight = queue.weight(&answer);
+        let full = queue.answering + weight > bytes || queue.answers.len() >= number;
+        if queue.broken || queue.answers.len() >= MOST_REFUSALS {
+            return false;
+        }
+        let answer = if full { instead() } else { answer };
+        queue.answering += queue.weight(&answer);
+        queue.answers.push_back(answer);
+        drop(queue);
+        self.shared.changed.notify_all();
+        true
+    }
+
     /// How often waiting values were thrown away. Who sees this number grow must
     /// not continue from values sent before.
     #[must_use]
@@ -117,7 +152,7 @@ impl Writer {
     pub fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
         let mut queue = self.shared.lock();
-        while !queue.broken && (queue.writing || !queue.blocks.is_empty()) {
+        while !queue.broken && (queue.writing || !queue.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -128,12 +163,59 @@ impl Writer {
     }
 }
 
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.answers.is_empty()
+    }
+
+    /// Bytes that an answer would add.
+    fn weight(&self, answer: &Answer) -> usize {
+        let last = self.answers.back();
+        let shared = last.is_some_and(|last| Arc::ptr_eq(&last.body, &answer.body));
+        answer.head.len() + if shared { 0 } else { answer.body.len() }
+    }
+
+    /// Takes whole blocks, about [`ONE_WRITE`]: first what is collected.
+    fn take(&mut self, text: &mut String) {
+        while text.len() < ONE_WRITE {
+            if let Some(block) = self.blocks.pop_front() {
+                match block {
+                    Block::Definitions(lines) => text.push_str(&lines),
+                    Block::Values(lines) => {
+                        self.waiting -= lines.len();
+                        text.push_str(&lines);
+                    }
+                }
+            } else if let Some(answer) = self.answers.pop_front() {
+                text.push_str(&answer.head);
+                text.push_str(&answer.body);
+                text.push_str(TAIL);
+                if self.answers.is_empty() {
+                    self.answering = 0;
+                } else {
+                    // What it shares with the next one still waits.
+                    let weight = self.weight_before_next(&answer);
+                    self.answering = self.answering.saturating_sub(weight);
+                }
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn weight_before_next(&self, answer: &Answer) -> usize {
+        let next = self.answers.front();
+        let shared = next.is_some_and(|next| Arc::ptr_eq(&next.body, &answer.body));
+        answer.head.len() + if shared { 0 } else { answer.body.len() }
+    }
+}
+
 fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
     let mut text = String::new();
     loop {
         let mut queue = shared.lock();
         queue.writing = false;
-        while queue.blocks.is_empty() {
+        while queue.is_empty() {
             shared.changed.notify_all();
             queue = shared
                 .changed
@@ -141,11 +223,8 @@ fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         text.clear();
-        for block in queue.blocks.drain(..) {
-            let (Block::Definitions(lines) | Block::Values(lines)) = block;
-            text.push_str(&lines);
-        }
-        queue.waiting = 0;
+        text.shrink_to(2 * ONE_WRITE);
+        queue.take(&mut text);
         queue.writing = true;
         drop(queue);
         out.write_all(text.as_bytes())?;
@@ -161,18 +240,20 @@ pub fn read(
 ) -> io::Result<()> {
     thread::Builder::new().name("stdin".into()).spawn(move || {
         let mut input = io::BufReader::new(input);
-        while let Some(line) = next_line(&mut input) {
-            if request::parse(&line).is_some_and(|request| !take(request)) {
+        let mut reader = Reader::default();
+        while let Some((line, whole)) = next_line(&mut input) {
+            if !reader.feed(&line, whole).into_iter().all(&mut take) {
                 return;
             }
         }
-        take(Request::Quit);
+        let _ = reader.end().into_iter().all(take);
     })?;
     Ok(())
 }
 
-/// The next line, shortened to [`LONGEST_LINE`]; `None` at the end.
-fn next_line(input: &mut impl BufRead) -> Option<String> {
+/// The next line, shortened to [`LONGEST_LINE`], and whether it is whole; `None`
+/// at the end.
+fn next_line(input: &mut impl BufRead) -> Option<(String, bool)> {
     let mut line = Vec::new();
     io::Read::take(&mut *input, LONGEST_LINE)
         .read_until(b'\n', &mut line)
@@ -180,10 +261,11 @@ fn next_line(input: &mut impl BufRead) -> Option<String> {
     if line.is_empty() {
         return None;
     }
-    if !line.ends_with(b"\n") {
+    let cut = !line.ends_with(b"\n") && line.len() as u64 >= LONGEST_LINE;
+    if cut {
         skip_line(input).ok()?;
     }
-    Some(String::from_utf8_lossy(&line).into_owned())
+    Some((String::from_utf8_lossy(&line).into_owned(), !cut))
 }
 
 /// Passes over the rest of a line without keeping it.
@@ -291,6 +373,57 @@ mod tests {
             text
         );
         assert!(!text.contains("old\n"));
+    }
+
+    #[test]
+    fn answers_are_whole_bounded_and_behind_what_is_collected() {
+        let (open, gate) = mpsc::channel();
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let stuck = Stuck {
+            gate,
+            taken: Arc::clone(&taken),
+        };
+        let writer = Writer::start(stuck, |_| {}).unwrap();
+        writer.send(values("first\n"));
+        while !writer.shared.lock().writing {
+            thread::yield_now();
+        }
+        let body: Arc<str> = "x".repeat(1 << 20).into();
+        let busy = |id: &str| Answer::error(id, 503, "busy");
+        let give = |id: &str, body: &Arc<str>| {
+            let answer = Answer::new(id, 200, Arc::clone(body), 0);
+            writer.answer(answer, || busy(id))
+        };
+        // Many share one body, and weigh little.
+        for number in 0..20 {
+            assert!(give(&format!("shared{number}"), &body));
+        }
+        for number in 0..20 {
+            assert!(give(&format!("own{number}"), &body.to_string().into()));
+        }
+        writer.send(values("newest\n"));
+        assert!(writer.shared.lock().answering <= MOST_ANSWERS.0 + 20 * 100);
+        let short: Arc<str> = "{}\n".into();
+        let mut kept = 40;
+        while give("more", &short) {
+            kept += 1;
+        }
+        assert_eq!(kept, MOST_REFUSALS);
+        drop(open);
+        writer.drain(Duration::from_secs(20));
+        assert_eq!(writer.shared.lock().answering, 0);
+        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+        assert!(text.starts_with("first\nnewest\nFUNCTION_RESULT_BEGIN shared0 200"));
+        let count = |what: &str| text.matches(what).count();
+        assert_eq!(count("FUNCTION_RESULT_BEGIN shared"), 20);
+        let refused = (0..20).filter(|n| text.contains(&format!("BEGIN own{n} 503")));
+        assert_eq!(
+            refused.count(),
+            14,
+            "6 of 1 MiB beside the first and the heads"
+        );
+        assert_eq!(count("FUNCTION_RESULT_BEGIN"), MOST_REFUSALS);
+        assert_eq!(count(TAIL), MOST_REFUSALS);
     }
 
     #[test]

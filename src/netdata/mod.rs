@@ -4,7 +4,13 @@
 //! must not know configuration, servers or the schedule.
 
 pub mod agent;
+pub mod diagnosis;
+pub mod functions;
 pub mod link;
+pub mod reasoning;
+pub mod reply;
 pub mod request;
+pub mod row;
 pub mod stream;
+pub mod table;
 pub mod wire;

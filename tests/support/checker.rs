@@ -11,7 +11,7 @@ mod others;
 mod seen;
 mod words;
 
-pub use seen::{ChartSeen, DimensionSeen};
+pub use seen::{AnswerSeen, ChartSeen, DimensionSeen};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ const KEYWORDS: &[(&str, Version)] = &[
     ("HOST", (1, 40)),
     ("CONFIG", (2, 0)),
     ("FUNCTION_DEL", (2, 0)),
-    ("FUNCTION_PROGRESS", (2, 0)),
+    ("FUNCTION_PROGRESS", (1, 45)),
 ];
 
 /// Feed it a plugin's standard output; then ask what it saw, and what was
@@ -57,6 +57,7 @@ pub struct Checker {
     violations: Vec<String>,
     keywords: BTreeMap<String, usize>,
     charts: Vec<ChartSeen>,
+    answers: Vec<AnswerSeen>,
     hosts: BTreeSet<String>,
     /// The host that charts belong to now; empty is the agent's own.
     host: String,
@@ -114,6 +115,7 @@ impl Checker {
             violations: Vec::new(),
             keywords: BTreeMap::new(),
             charts: Vec::new(),
+            answers: Vec::new(),
             hosts: BTreeSet::new(),
             host: String::new(),
             at: At::Nothing,

@@ -373,6 +373,17 @@ fn functions() {
         "FUNCTION_RESULT_BEGIN 1 200 a/b 3\n",
         "ends within a function's answer",
     );
+    for (line, what) in [
+        ("BEGIN 'rf_a.ratio'", "a BEGIN within an answer"),
+        ("\"SET\" x", "a SET within an answer"),
+        ("  FUNCTION_RESULT_END 1", "a FUNCTION_RESULT_END within"),
+    ] {
+        let torn = answer.replace("{\"a\"", &format!("{line}\n{{\"a\""));
+        caught_alone("2.10.0", &torn, what);
+    }
+    let progress = "FUNCTION_PROGRESS 12ab 0 1\n";
+    accepted("1.45.0", progress);
+    caught_alone("1.44.0", progress, "does not know");
     caught(
         &format!("BEGIN 'rf_a.ratio'\n{}", answer.trim_end()),
         "not allowed within a BEGIN",

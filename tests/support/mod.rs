@@ -10,6 +10,7 @@
 )]
 
 pub mod agent;
+pub mod answers;
 pub mod checker;
 pub mod fake;
 pub mod health;
@@ -18,7 +19,7 @@ pub mod process;
 pub mod servers;
 
 pub use agent::{Agent, AgentBuilder};
-pub use checker::{ChartSeen, Checker, DimensionSeen};
+pub use checker::{AnswerSeen, ChartSeen, Checker, DimensionSeen};
 pub use fake::Fake;
 pub use plugin::{PluginBuilder, PluginRun};
 pub use servers::{Kind, Server, ServerBuilder};

@@ -200,6 +200,16 @@ impl PluginRun {
         self.stdin = None;
     }
 
+    /// Reads no more of its standard output, as an agent that is stuck.
+    pub fn hold(&self) {
+        self.output.hold(true);
+    }
+
+    /// Reads on.
+    pub fn let_go(&self) {
+        self.output.hold(false);
+    }
+
     /// Closes our end of its standard output: when this returns, its next
     /// write fails with EPIPE.
     pub fn close_stdout(&mut self) {

@@ -5,13 +5,14 @@
 
 use serde::Serialize;
 
+use crate::model::defrag::State;
 use crate::model::headroom::{Headroom, LimitedBy};
 use crate::model::host::{Cgroup, HugePages, Overcommit};
 use crate::model::risks::Risk;
 use crate::model::verdict::{Evidence, Figure, Relation};
 
 use super::words::rounded;
-use super::{Found, Report, state_name};
+use super::{Found, Report};
 
 /// The whole of it.
 #[derive(Serialize)]
@@ -209,7 +210,7 @@ fn found_line<'a>(report: &'a Report, found: &'a Found) -> Line<'a> {
             restart: found.reclaim.restart,
         },
         defrag: Defrag {
-            state: found.defrag.map(state_name),
+            state: found.defrag.map(State::name),
             reason: Some(&diagnosis.defrag_reason),
         },
         known_issues: issues.collect(),

@@ -193,19 +193,6 @@ pub fn worst(reports: &[Report]) -> Severity {
     severities.max().unwrap_or(Severity::Unknown)
 }
 
-/// Name of a state of active defrag, as in charts.
-#[must_use]
-pub fn state_name(state: State) -> &'static str {
-    match state {
-        State::Unsupported => "unsupported",
-        State::Off => "off",
-        State::Idle => "idle",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Unknown => "unknown",
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::time::Duration;

@@ -14,7 +14,7 @@ use crate::model::verdict::{Evidence, Figure, Relation, Severity, Verdict};
 use super::bar::{self, Part};
 use super::page::{BOLD, DIM, Page, Style};
 use super::words::{length, ratio, wrap};
-use super::{Found, Report, state_name};
+use super::{Found, Report};
 
 /// Columns before the meaning of a part.
 const LEGEND: usize = 36;
@@ -243,7 +243,7 @@ impl Page<'_> {
         let Some(state) = found.defrag else { return };
         self.title("Active defrag");
         let reason = &found.diagnosis.defrag_reason;
-        self.hang(&format!("  {}", state_name(state)), 15, reason, "");
+        self.hang(&format!("  {}", state.name()), 15, reason, "");
         if let Some(text) = moves(&found.rates) {
             self.hang("", 15, &text, "");
         }

@@ -1,6 +1,6 @@
 //! Hosts, functions and dynamic configuration, in their basic form only.
 
-use super::{At, Checker, LONGEST_LINE, Verdict, fields};
+use super::{AnswerSeen, At, Checker, KEYWORDS, LONGEST_LINE, Verdict, fields};
 
 /// Agents before it read into a buffer of fixed size.
 const LONG_ANSWERS_SINCE: (u32, u32) = (2, 0);
@@ -106,10 +106,15 @@ impl Checker {
         // Whatever is wrong with the line: a body follows.
         let verdict = self.leave_definition();
         self.at = At::Answer;
+        self.answers.push(AnswerSeen::default());
         verdict?;
         let [id, code, content_type, expires] = words else {
             return Err(format!("{} fields, an answer has 4", words.len()));
         };
+        if let Some(answer) = self.answers.last_mut() {
+            answer.id = id.to_string();
+            answer.code = code.to_string();
+        }
         fields::text(id, "transaction")?;
         let code = fields::integer(code, "code")?;
         if !(100..600).contains(&code) {
@@ -124,11 +129,21 @@ impl Checker {
     pub(super) fn answer_line(&mut self, line: &str) -> Verdict {
         if line == "FUNCTION_RESULT_END" {
             self.at = At::Nothing;
+            if let Some(answer) = self.answers.last_mut() {
+                answer.ended = true;
+            }
             *self.keywords.entry(line.to_string()).or_default() += 1;
             return Ok(());
         }
-        if line.trim_start().starts_with("FUNCTION_RESULT_") {
-            return Err("a keyword of answers within an answer".to_string());
+        // The agent would take it for text, and the caller gets that.
+        let first = line.split([' ', '\t', '=']).find(|word| !word.is_empty());
+        let first = first.unwrap_or_default().trim_matches(['\'', '"']);
+        if KEYWORDS.iter().any(|(keyword, _)| *keyword == first) {
+            return Err(format!("a {first} within an answer"));
+        }
+        if let Some(answer) = self.answers.last_mut() {
+            answer.body.push_str(line);
+            answer.body.push('\n');
         }
         if line.len() >= LONGEST_LINE && self.version < LONG_ANSWERS_SINCE {
             return Err(format!("{} bytes are too long", line.len()));

@@ -38,6 +38,19 @@ pub struct ChartSeen {
     latest: Latest,
 }
 
+/// An answer to a function's call.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerSeen {
+    /// The call's.
+    pub id: String,
+    /// The status code, as it was written.
+    pub code: String,
+    /// The lines of its body.
+    pub body: String,
+    /// Whether its end came.
+    pub ended: bool,
+}
+
 /// A dimension as it was last defined.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields are the protocol's own words")]
@@ -86,6 +99,17 @@ impl ChartSeen {
 }
 
 impl Checker {
+    /// All answers, in the order of their beginning.
+    pub fn answers(&self) -> &[AnswerSeen] {
+        &self.answers
+    }
+
+    /// The first whole answer to a call.
+    pub fn answer(&self, id: &str) -> Option<&AnswerSeen> {
+        let mut whole = self.answers.iter().filter(|answer| answer.ended);
+        whole.find(|answer| answer.id == id)
+    }
+
     /// The charts' ids in the order of their first definition.
     pub fn charts(&self) -> Vec<&str> {
         self.charts.iter().map(|chart| chart.id.as_str()).collect()

@@ -25,6 +25,7 @@ struct State {
     checker: Checker,
     lines: Vec<(Duration, String)>,
     close: bool,
+    hold: bool,
     ended: bool,
 }
 
@@ -47,6 +48,7 @@ impl Output {
                 checker,
                 lines: Vec::new(),
                 close: false,
+                hold: false,
                 ended: false,
             }),
             changed: Condvar::new(),
@@ -64,6 +66,9 @@ impl Output {
             let mut buffer = vec![0; 65536];
             let mut pending = Vec::new();
             loop {
+                while theirs.lock().hold {
+                    std::thread::sleep(POLL);
+                }
                 match file.read(&mut buffer) {
                     Ok(0) => break,
                     Ok(n) => {
@@ -122,8 +127,14 @@ impl Output {
         self.0.lock().ended
     }
 
+    pub(super) fn hold(&self, hold: bool) {
+        self.0.lock().hold = hold;
+    }
+
     pub(super) fn close(&self) {
-        self.0.lock().close = true;
+        let mut state = self.0.lock();
+        (state.close, state.hold) = (true, false);
+        drop(state);
         self.wait_end();
     }
 

@@ -1,0 +1,201 @@
+//! What was collected last of every watched instance, for those who ask.
+//!
+//! A collection costs a copy of its figures; everything that is told of them is
+//! worked out when somebody asks. Must not know how they ask.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::config::job::Job;
+use crate::model::derive::Derived;
+use crate::model::history::Rates;
+use crate::model::sample::Sample;
+use crate::model::verdict::Verdict;
+use crate::netdata::link::Writer;
+use crate::netdata::row::{Known, Row};
+use crate::netdata::stream::Output;
+
+use super::target;
+
+/// All watched instances by name. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Registry(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    entries: BTreeMap<String, Entry>,
+    /// What the agent is told when the first instance comes.
+    announcement: Option<(Writer, String)>,
+}
+
+struct Entry {
+    job: Arc<Job>,
+    up: bool,
+    last: Option<Last>,
+}
+
+/// The last answer, and what of it depends on those before.
+struct Last {
+    sample: Sample,
+    rates: Rates,
+    verdict: Option<Verdict>,
+    /// When the verdict began to hold, on the clock of samples.
+    since: Duration,
+}
+
+impl Registry {
+    /// An empty one. `lines` are written when the first instance comes: on a
+    /// machine without any, nothing is offered that would have no answer.
+    pub(super) fn announcing(writer: Writer, lines: String) -> Self {
+        let inner = Inner {
+            announcement: Some((writer, lines)),
+            ..Inner::default()
+        };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    /// A thread that panicked while holding it left it whole: every change is one
+    /// insertion or removal.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what was collected of an instance.
+    pub(super) fn update(&self, job: &Arc<Job>, derived: &Derived<'_>) {
+        let mut inner = self.lock();
+        if let Some((writer, definitions)) = inner.announcement.take() {
+            writer.send(Output {
+                definitions,
+                values: String::new(),
+            });
+        }
+        if !inner.entries.contains_key(&job.name) {
+            let entry = Entry {
+                job: Arc::clone(job),
+                up: false,
+                last: None,
+            };
+            inner.entries.insert(job.name.clone(), entry);
+        }
+        if let Some(entry) = inner.entries.get_mut(&job.name) {
+            entry.take(derived);
+        }
+    }
+
+    /// The instance is watched no more.
+    pub(super) fn forget(&self, name: &str) {
+        self.lock().entries.remove(name);
+    }
+
+    /// Names of all instances.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.lock().entries.keys().cloned().collect()
+    }
+
+    /// All instances at `now`, on the clock of samples: worst first.
+    pub(super) fn rows(&self, now: Duration) -> Vec<Row> {
+        let inner = self.lock();
+        let mut rows: Vec<Row> = inner.entries.values().map(|e| e.row(now)).collect();
+        rows.sort_by_key(|row| Reverse((row.severity(), row.wasted())));
+        rows
+    }
+
+    /// The instance of this name.
+    pub(super) fn row(&self, name: &str, now: Duration) -> Option<Row> {
+        Some(self.lock().entries.get(name)?.row(now))
+    }
+}
+
+impl Entry {
+    fn take(&mut self, derived: &Derived<'_>) {
+        self.up = derived.sample.answered();
+        if !self.up {
+            return;
+        }
+        let at = derived.sample.at;
+        let same = self.last.as_ref().filter(|l| l.verdict == derived.verdict);
+        self.last = Some(Last {
+            since: same.map_or(at, |last| last.since),
+            sample: derived.sample.clone(),
+            rates: derived.rates,
+            verdict: derived.verdict,
+        });
+    }
+
+    fn row(&self, now: Duration) -> Row {
+        Row {
+            instance: self.job.name.clone(),
+            address: self.job.address.to_string(),
+            client: target::client(&self.job),
+            up: self.up,
+            known: self.last.as_ref().map(|last| last.known(&self.job, now)),
+        }
+    }
+}
+
+impl Last {
+    fn known(&self, job: &Job, now: Duration) -> Known {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let since = wall.saturating_sub(now.saturating_sub(self.since));
+        let age = now.saturating_sub(self.sample.at);
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let derived = Derived::again(&self.sample, &job.thresholds, self.rates, self.verdict);
+        Known::of(&derived, age, since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::report::tests::FRAGMENTED;
+    use crate::config::address::Address;
+    use crate::model::history::History;
+    use crate::model::info::Info;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Lets an instance say these texts, one a second; `None` is silence.
+    fn watched(registry: &Registry, name: &str, course: &[Option<&str>]) {
+        let job = Arc::new(Job::new(name, Address::Unix(format!("/{name}").into())));
+        let mut history = History::default();
+        for (second, text) in (1..).zip(course) {
+            let sample = match text {
+                Some(text) => Sample::new(SECOND * second, &Info::parse(text.as_bytes()), None),
+                None => Sample::unreachable(SECOND * second),
+            };
+            registry.update(&job, &Derived::new(&sample, &job.thresholds, &mut history));
+        }
+    }
+
+    #[test]
+    fn what_hangs_keeps_its_last_words_and_says_how_old_they_are() {
+        let registry = Registry::default();
+        let fine = FRAGMENTED.replace("ratio:2.65", "ratio:1.10");
+        watched(
+            &registry,
+            "a",
+            &[Some(&fine), Some(FRAGMENTED), Some(FRAGMENTED), None],
+        );
+        watched(&registry, "b", &[Some(FRAGMENTED)]);
+        watched(&registry, "c", &[None]);
+        let rows = registry.rows(9 * SECOND);
+        let names: Vec<&str> = rows.iter().map(|row| row.instance.as_str()).collect();
+        assert_eq!(names, ["a", "c", "b"], "what is down comes first");
+        let known = rows[0].known.as_ref().unwrap();
+        assert!(!rows[0].up && rows[2].up && rows[1].known.is_none());
+        assert_eq!(rows[0].verdict(), Verdict::Fragmented);
+        assert_eq!(known.age, 6 * SECOND);
+        let other = rows[2].known.as_ref().unwrap();
+        assert_eq!(other.age, 8 * SECOND);
+        // One holds since its second 2, the other since its second 1.
+        assert!(known.since.abs_diff(other.since + 1000) < 100);
+        assert_eq!(rows[0].client, "redis-cli -s /a");
+        registry.forget("a");
+        assert_eq!(registry.names(), ["b", "c"]);
+        assert!(registry.row("a", SECOND).is_none());
+    }
+}
