@@ -6,6 +6,7 @@
 mod agents;
 mod burst;
 mod properties;
+mod sizes;
 mod tables;
 
 use std::time::{Duration, Instant};

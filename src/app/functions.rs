@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +20,7 @@ use crate::netdata::request::{Call, Request};
 use crate::netdata::stream::Output;
 use crate::netdata::{diagnosis, reasoning};
 
+use super::askers::{Askers, Work};
 use super::inbox::{self, BUSY, ENDING, Inbox, Outlet, give, refuse};
 use super::registry::Registry;
 
@@ -30,16 +30,6 @@ const MOST_RUNNING: usize = 64;
 /// How long one answer serves all who ask the same: instances are asked no more
 /// often than this.
 const KEPT: Duration = Duration::from_millis(900);
-
-/// A call that takes its time.
-pub(super) type Work = Pin<Box<dyn Future<Output = Result<Value, Refused>> + Send>>;
-
-/// Answers the questions of one function about one instance by asking it. Must be
-/// cheap itself: what takes time belongs into the future it gives.
-pub(super) type Asker = Arc<dyn Fn(&str) -> Work + Send + Sync>;
-
-/// Functions that ask a server, by name; `redis-frag:diagnosis` does not.
-pub(super) type Askers = HashMap<&'static str, Asker>;
 
 /// Answers requests.
 pub(super) struct Functions {
@@ -160,7 +150,7 @@ impl Functions {
         ) {
             (About::One(name), Some(asker)) => {
                 let asker = Arc::clone(asker);
-                self.start(&call.id, asker(name), left, allowed);
+                self.start(&call.id, asker(&self.registry, name), left, allowed);
             }
             // A defect met by one call must not cost the others.
             _ => match catch_unwind(AssertUnwindSafe(|| self.known(&question))) {
@@ -278,6 +268,7 @@ mod tests {
 
     use tokio::time::sleep;
 
+    use super::super::askers::Asker;
     use super::*;
 
     /// What the agent would have read.
@@ -323,7 +314,7 @@ mod tests {
     fn served(test: impl AsyncFnOnce(&Inbox, &Writer, &Out)) -> Vec<(String, u16)> {
         let out = Out::default();
         let writer = Writer::start(out.clone(), |_| {}).unwrap();
-        let asker: Asker = Arc::new(|instance: &str| match instance {
+        let asker: Asker = Arc::new(|_: &Registry, instance: &str| match instance {
             "quick" => Box::pin(async { Ok(serde_json::json!({ "status": 200 })) }),
             "hanging" => Box::pin(std::future::pending()),
             "broken" => Box::pin(async { panic!("a defect") }),

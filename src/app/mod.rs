@@ -3,7 +3,9 @@
 //! Puts configuration, source, model and the agent's language together; nothing
 //! below knows of it.
 
+mod askers;
 pub mod check;
+mod classes;
 pub mod diagnose;
 mod discovery;
 mod functions;

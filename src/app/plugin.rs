@@ -22,8 +22,9 @@ use crate::source::claims::Claims;
 use crate::source::host::Kernel;
 
 use super::LOOKUP_THREADS;
+use super::askers;
 use super::discovery::Discovery;
-use super::functions::{self, Askers, Functions};
+use super::functions::{self, Functions};
 use super::registry::Registry;
 use super::watch::{Shared, Watch};
 
@@ -108,7 +109,7 @@ fn serving(
     epoch: Instant,
     end: mpsc::Sender<()>,
 ) -> io::Result<(Registry, Functions)> {
-    let askers = Askers::new();
+    let askers = askers::all();
     let known = agent.understands(Feature::Functions);
     let registry = if known {
         Registry::announcing(writer.clone(), functions::offers(&askers))

@@ -16,6 +16,7 @@ use crate::model::verdict::Verdict;
 use crate::netdata::link::Writer;
 use crate::netdata::row::{Known, Row};
 use crate::netdata::stream::Output;
+use crate::source::size_classes::Desk;
 
 use super::target;
 
@@ -32,6 +33,7 @@ struct Inner {
 
 struct Entry {
     job: Arc<Job>,
+    desk: Arc<Desk>,
     up: bool,
     last: Option<Last>,
 }
@@ -63,7 +65,7 @@ impl Registry {
     }
 
     /// Takes what was collected of an instance.
-    pub(super) fn update(&self, job: &Arc<Job>, derived: &Derived<'_>) {
+    pub(super) fn update(&self, job: &Arc<Job>, desk: &Arc<Desk>, derived: &Derived<'_>) {
         let mut inner = self.lock();
         if let Some((writer, definitions)) = inner.announcement.take() {
             writer.send(Output {
@@ -74,6 +76,7 @@ impl Registry {
         if !inner.entries.contains_key(&job.name) {
             let entry = Entry {
                 job: Arc::clone(job),
+                desk: Arc::clone(desk),
                 up: false,
                 last: None,
             };
@@ -87,6 +90,13 @@ impl Registry {
     /// The instance is watched no more.
     pub(super) fn forget(&self, name: &str) {
         self.lock().entries.remove(name);
+    }
+
+    /// The way to an instance's size classes, and how long they may take.
+    pub(super) fn desk(&self, name: &str) -> Option<(Arc<Desk>, Duration)> {
+        let inner = self.lock();
+        let entry = inner.entries.get(name)?;
+        Some((Arc::clone(&entry.desk), entry.job.timeout))
     }
 
     /// Names of all instances.
@@ -167,7 +177,12 @@ mod tests {
                 Some(text) => Sample::new(SECOND * second, &Info::parse(text.as_bytes()), None),
                 None => Sample::unreachable(SECOND * second),
             };
-            registry.update(&job, &Derived::new(&sample, &job.thresholds, &mut history));
+            let desk = Arc::new(Desk::new(Arc::clone(&job)));
+            registry.update(
+                &job,
+                &desk,
+                &Derived::new(&sample, &job.thresholds, &mut history),
+            );
         }
     }
 

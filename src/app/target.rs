@@ -148,11 +148,11 @@ pub(super) fn all(
     let epoch = Instant::now();
     let kernel = Arc::new(Kernel::new(agent.host_prefix.as_deref()));
     let target = |(job, origin)| {
-        let mut job: Job = job;
-        if malloc_stats {
-            job.malloc_stats_every = job.malloc_stats_every.max(1);
+        let mut target = Target::new(job, origin, access, (&kernel, epoch));
+        if malloc_stats || target.job.malloc_stats_every > 0 {
+            target.poller.ask_build();
         }
-        Target::new(job, origin, access, (&kernel, epoch))
+        target
     };
     // An address needs no configuration, and none of its mistakes told.
     if !named.is_empty() && named.iter().all(|word| is_address(word)) {

@@ -19,6 +19,7 @@ use crate::source::host::Kernel;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
+use super::classes::Classes;
 use super::registry::Registry;
 use super::schedule;
 
@@ -51,6 +52,7 @@ pub(super) struct Watch {
     poller: Poller,
     history: History,
     stream: Stream,
+    classes: Classes,
     outage: Outage,
     dropped: u64,
     rank: Rank,
@@ -85,6 +87,7 @@ impl Watch {
                 .on_kernel(Arc::clone(&shared.kernel)),
             history: History::default(),
             stream: Stream::new(identity, shared.with_labels),
+            classes: Classes::new(Arc::clone(&job)),
             outage: Outage::default(),
             dropped: shared.writer.dropped(),
             rank: if job.discovered {
@@ -125,7 +128,7 @@ impl Watch {
             .collect(schedule::patience(self.job.timeout, self.every))
             .await
         {
-            Ok(sample) => {
+            Ok(mut sample) => {
                 if !self.is_ours(&sample) {
                     log::info!(
                         "job {}: the same server is watched by another job",
@@ -135,6 +138,7 @@ impl Watch {
                 }
                 self.seen = sample.at;
                 self.outage.over(&self.job);
+                self.classes.fill(&mut sample).await;
                 self.write(&sample);
             }
             Err(trouble) => {
@@ -197,7 +201,9 @@ impl Watch {
     fn write(&mut self, sample: &Sample) {
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
         let dropped = self.shared.writer.dropped();
-        self.shared.registry.update(&self.job, &derived);
+        self.shared
+            .registry
+            .update(&self.job, self.classes.desk(), &derived);
         let output = self.stream.write(&derived, dropped == self.dropped);
         self.dropped = dropped;
         self.shared.writer.send(output);

@@ -11,6 +11,7 @@ use super::headroom::Headroom;
 use super::host::HugePageState;
 use super::known_issues;
 use super::risks;
+use super::size_class_chart::SIZE_CLASS_WASTE;
 use super::verdict::Verdict;
 
 /// First part of every context.
@@ -354,6 +355,7 @@ pub const CHARTS: &[Chart] = &[
         dimensions: &[whole("affected", |d| flag(known_issues::affected(d)))],
         variables: GATES,
     },
+    SIZE_CLASS_WASTE,
     Chart {
         id: "status",
         title: "Whether the instance answers",

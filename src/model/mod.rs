@@ -21,6 +21,7 @@ pub mod risks;
 mod rules;
 pub mod sample;
 pub mod server;
+mod size_class_chart;
 pub mod size_classes;
 pub mod text;
 pub mod thresholds;

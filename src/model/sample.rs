@@ -11,6 +11,7 @@ use super::host::View;
 use super::info::{Fields, Info};
 use super::malloc_stats::Build;
 use super::server::{FragMeaning, Server};
+use super::size_classes::SizeClasses;
 
 /// How far a ratio worked out from bytes may lie from the two decimals that the
 /// server printed: half a unit of the last, and a little for its own rounding.
@@ -32,6 +33,8 @@ pub struct Sample {
     pub config: DefragConfig,
     /// How the allocator was built, where MEMORY MALLOC-STATS was asked.
     pub build: Option<Build>,
+    /// The allocator's size classes as they were last, where they are asked for.
+    pub size_classes: Option<Arc<SizeClasses>>,
     /// What the kernel of its machine tells, where that is this one.
     pub host: View,
     /// How long the question took.

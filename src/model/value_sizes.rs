@@ -4,6 +4,7 @@
 //! Knows how strings are laid out; other types are many allocations of which only
 //! the sum is known. Must not know what is in use.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Bytes of an object (server.h `struct redisObject`, 4.0 to 8.2).
@@ -94,6 +95,33 @@ impl Values {
                 ..Self::default()
             },
         })
+    }
+}
+
+/// As a person reads it.
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = |lengths: &Lengths| format!("{} to {}", lengths.start(), lengths.end());
+        let strings = [&self.short, &self.long];
+        let strings: Vec<String> = strings.into_iter().flatten().map(range).collect();
+        let mut told = Vec::new();
+        if !strings.is_empty() {
+            told.push(format!("strings of {} bytes", strings.join(" or ")));
+        }
+        if let Some(both) = &self.with_key {
+            told.push(format!(
+                "keys and values that together have {}",
+                range(both)
+            ));
+        }
+        if let Some(keys) = &self.keys {
+            told.push(format!("keys of {} bytes", range(keys)));
+        }
+        told.extend(self.parts.iter().map(|part| (*part).to_owned()));
+        if told.is_empty() {
+            told.push("small parts of keys and tables".to_owned());
+        }
+        f.write_str(&told.join("; "))
     }
 }
 

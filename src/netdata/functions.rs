@@ -59,8 +59,24 @@ pub const DIAGNOSIS: &Function = &Function {
     needs_instance: false,
 };
 
+/// The allocator's own view of one instance.
+pub const SIZE_CLASSES: &Function = &Function {
+    offer: Offer {
+        name: "redis-frag:size-classes",
+        timeout: 10,
+        help: "Where the holes of the allocator are: size classes of jemalloc, the worst \
+               first. Asks the server at most once in 10 seconds, which blocks it for a \
+               millisecond.",
+        tags: "top",
+        access: "any",
+        priority: 101,
+        version: 3,
+    },
+    needs_instance: true,
+};
+
 /// All functions there are. Those without an answerer are not offered.
-pub const FUNCTIONS: &[&Function] = &[DIAGNOSIS];
+pub const FUNCTIONS: &[&Function] = &[DIAGNOSIS, SIZE_CLASSES];
 
 /// What a call asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,6 +317,16 @@ mod tests {
             ("one info", None, Ok(About::Info)),
         ] {
             assert_eq!(about(function, payload), want, "{function} {payload:?}");
+        }
+    }
+
+    /// They are written between quotes, and agents take both kinds.
+    #[test]
+    fn what_is_offered_has_no_quotes() {
+        for function in FUNCTIONS {
+            let offer = &function.offer;
+            let text = [offer.name, offer.help, offer.tags, offer.access].concat();
+            assert!(!text.contains(['"', '\'', '\\', '\n']), "{text}");
         }
     }
 

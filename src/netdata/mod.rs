@@ -4,6 +4,7 @@
 //! must not know configuration, servers or the schedule.
 
 pub mod agent;
+pub mod classes;
 pub mod diagnosis;
 pub mod functions;
 pub mod link;

@@ -41,7 +41,7 @@ pub struct Output {
 #[derive(Debug, Clone, Default)]
 struct Said {
     /// Dimensions defined, one bit each in the table's order; 0: not defined.
-    dimensions: u32,
+    dimensions: u64,
     /// When its last values were taken.
     at: Option<Duration>,
     /// Variables as last sent, in the table's order.
@@ -136,7 +136,7 @@ impl Stream {
     fn define(&mut self, out: &mut String, index: usize, chart: &Chart, values: &[Option<i64>]) {
         let known = self.said[index].dimensions;
         let wanted = values.iter().enumerate().fold(known, |bits, (at, value)| {
-            bits | (u32::from(value.is_some()) << at)
+            bits | (u64::from(value.is_some()) << at)
         });
         if wanted == known {
             return;

@@ -250,7 +250,12 @@ pub async fn reach(
         };
         why.get_or_insert(format!("{}: {trouble}", job.address));
     }
-    Reached::Unreachable(why.unwrap_or_else(|| "where it listens cannot be told".to_owned()))
+    let nowhere = if candidate.apart {
+        "it listens in a network of its own, at no address that is reached from here"
+    } else {
+        "where it listens cannot be told"
+    };
+    Reached::Unreachable(why.unwrap_or_else(|| nowhere.to_owned()))
 }
 
 /// Whether it was the candidate that answered. In a network of its own the kernel

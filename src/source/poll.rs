@@ -69,6 +69,8 @@ pub struct Poller {
     settings_due: Duration,
     settings_refused: bool,
     build: Option<Build>,
+    /// Whether the allocator's build is to be asked for.
+    asks_build: bool,
     build_asked: bool,
     replies: Option<Replies>,
     neighbour: Option<Neighbour>,
@@ -91,6 +93,7 @@ impl Poller {
             settings_due: Duration::ZERO,
             settings_refused: false,
             build: None,
+            asks_build: false,
             build_asked: false,
             replies: None,
             neighbour: None,
@@ -103,6 +106,12 @@ impl Poller {
     pub fn on_kernel(mut self, kernel: Arc<Kernel>) -> Self {
         self.neighbour = Some(Neighbour::new(kernel));
         self
+    }
+
+    /// Asks each server process once how its allocator was built, which blocks it for a
+    /// millisecond.
+    pub fn ask_build(&mut self) {
+        self.asks_build = true;
     }
 
     /// Asks the kernel what costs it some work too: for a person's question.
@@ -212,7 +221,7 @@ impl Poller {
         if sample.at >= self.settings_due || self.contradicts(sample) {
             self.read_settings(sample.at).await;
         }
-        if self.job.malloc_stats_every > 0 && !self.build_asked && sample.loading() != Some(true) {
+        if self.asks_build && !self.build_asked && sample.loading() != Some(true) {
             self.read_build().await;
         }
     }

@@ -30,7 +30,7 @@ pub struct Told {
     /// Who it is.
     pub server: Server,
     /// The allocator's own view.
-    pub classes: SizeClasses,
+    pub classes: Arc<SizeClasses>,
 }
 
 /// What is known of an instance now.
@@ -106,6 +106,14 @@ impl Desk {
         if !self.job.size_classes {
             return Err(Untold::Off);
         }
+        self.read(patience).await
+    }
+
+    /// The same for the chart that `malloc_stats_every` wishes, within the same limit.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub async fn read(&self, patience: Duration) -> Result<Answer, Untold> {
         let answer = timeout(patience, self.answer()).await;
         answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent)))
     }
@@ -170,6 +178,6 @@ async fn report(connection: &mut Connection, server: Server) -> Result<Told, Unt
     })?;
     let text = text(&reply).ok_or(Untold::Unread(Unread::NoReport))?;
     let stats = MallocStats::parse(&String::from_utf8_lossy(text)).map_err(Untold::Unread)?;
-    let classes = SizeClasses::of(&stats, server.layout());
+    let classes = Arc::new(SizeClasses::of(&stats, server.layout()));
     Ok(Told { server, classes })
 }

@@ -26,10 +26,16 @@ fn functions_are_offered_to_agents_that_know_them() {
             .map(|(_, line)| line)
             .filter(|line| line.starts_with("FUNCTION "))
             .collect();
-        assert_eq!(offers.len(), usize::from(known), "{version}: {offers:?}");
+        assert_eq!(
+            offers.len(),
+            2 * usize::from(known),
+            "{version}: {offers:?}"
+        );
         if known {
             let begin = "FUNCTION GLOBAL \"redis-frag:diagnosis\" 10 \"";
             assert!(offers[0].starts_with(begin), "{}", offers[0]);
+            let begin = "FUNCTION GLOBAL \"redis-frag:size-classes\" 10 \"";
+            assert!(offers[1].starts_with(begin), "{}", offers[1]);
             assert!(
                 offers[0].ends_with("\" \"top\" \"any\" 100 3"),
                 "{}",

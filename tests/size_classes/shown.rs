@@ -26,7 +26,10 @@ fn asked(name: &str, text: &str) -> Asked {
         instance: "cache".to_owned(),
         address: "redis://10.0.0.1:6379".to_owned(),
         client: "redis-cli -h 10.0.0.1".to_owned(),
-        found: Ok(Arc::new(Told { server, classes })),
+        found: Ok(Arc::new(Told {
+            server,
+            classes: Arc::new(classes),
+        })),
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod answers;
+pub mod apart;
 pub mod checker;
 pub mod fake;
 pub mod health;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::model::malloc_stats::Build;
 use crate::model::size_classes::{SizeClass, SizeClasses, WORST};
 use crate::model::text::bytes;
-use crate::model::value_sizes::{Lengths, Values};
 use crate::source::size_classes::Told;
 
 use super::bar;
@@ -209,7 +208,7 @@ impl Page<'_> {
     fn landing(&mut self, classes: &SizeClasses) {
         let worst = classes.worst(EXPLAINED).iter();
         let told: Vec<(u64, String)> = worst
-            .filter_map(|class| Some((class.size, landing(class.values.as_ref()?))))
+            .filter_map(|class| Some((class.size, class.values.as_ref()?.to_string())))
             .collect();
         if told.is_empty() {
             return;
@@ -245,21 +244,7 @@ impl Page<'_> {
     }
 
     fn totals(&mut self, classes: &SizeClasses) {
-        let totals = &classes.totals;
-        let rows = [
-            ("allocated", totals.allocated, "given out: data, buffers"),
-            ("active", totals.active, "pages that hold any of it"),
-            ("dirty", totals.dirty, "free pages, still in RSS"),
-            ("muzzy", totals.muzzy, "free pages that the kernel may take"),
-            ("metadata", totals.metadata, "the allocator's own notes"),
-            ("resident", totals.resident, "the most that can be in RSS"),
-            ("mapped", totals.mapped, "in use, or kept for it"),
-            (
-                "retained",
-                totals.retained,
-                "addresses without memory behind them",
-            ),
-        ];
+        let rows = classes.totals.explained();
         let known = rows.iter().filter_map(|(_, size, _)| *size);
         let largest = known.max().unwrap_or(0).cast_signed();
         self.title("The allocator");
@@ -342,31 +327,6 @@ fn against_holes(wasted: u64, own: bool) -> String {
              server, and this looks like a distribution's. MEMORY PURGE does not help"
         )
     }
-}
-
-/// Which values land in a class.
-fn landing(values: &Values) -> String {
-    let range = |lengths: &Lengths| format!("{} to {}", lengths.start(), lengths.end());
-    let strings = [&values.short, &values.long];
-    let strings: Vec<String> = strings.into_iter().flatten().map(range).collect();
-    let mut told = Vec::new();
-    if !strings.is_empty() {
-        told.push(format!("strings of {} bytes", strings.join(" or ")));
-    }
-    if let Some(both) = &values.with_key {
-        told.push(format!(
-            "keys and values that together have {}",
-            range(both)
-        ));
-    }
-    if let Some(keys) = &values.keys {
-        told.push(format!("keys of {} bytes", range(keys)));
-    }
-    told.extend(values.parts.iter().map(|part| (*part).to_owned()));
-    if told.is_empty() {
-        return "small parts of keys and tables".to_owned();
-    }
-    told.join("; ")
 }
 
 /// A share without decimals.

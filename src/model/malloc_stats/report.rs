@@ -59,6 +59,27 @@ pub struct Totals {
     pub muzzy: Option<u64>,
 }
 
+impl Totals {
+    /// Each by its name, with what it means.
+    #[must_use]
+    pub fn explained(&self) -> [(&'static str, Option<u64>, &'static str); 8] {
+        [
+            ("allocated", self.allocated, "given out: data, buffers"),
+            ("active", self.active, "pages that hold any of it"),
+            ("dirty", self.dirty, "free pages, still in RSS"),
+            ("muzzy", self.muzzy, "free pages that the kernel may take"),
+            ("metadata", self.metadata, "the allocator's own notes"),
+            ("resident", self.resident, "the most that can be in RSS"),
+            ("mapped", self.mapped, "in use, or kept for it"),
+            (
+                "retained",
+                self.retained,
+                "addresses without memory behind them",
+            ),
+        ]
+    }
+}
+
 /// A size class of regions that lie together in slabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bin {
