@@ -7,7 +7,9 @@ use std::path::Path;
 
 use redis_frag::model::chart::Chart;
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
+use redis_frag::model::risks;
 use redis_frag::model::verdict::Verdict;
+use redis_frag::netdata::functions::{DIAGNOSIS, FUNCTIONS};
 
 use crate::support::health;
 
@@ -301,6 +303,30 @@ fn the_readme_lists_every_chart_and_its_dimensions() {
         })
         .collect();
     assert_eq!(listed, charts);
+}
+
+#[test]
+fn the_readme_lists_every_function() {
+    let listed: Vec<String> = rows(&project_file("README.md"), "redis-frag:")
+        .into_iter()
+        .map(|row| row[0].split(' ').next().unwrap().to_owned())
+        .collect();
+    let mut offered: Vec<&str> = FUNCTIONS.iter().map(|f| f.offer.name).collect();
+    // One has a row for the whole table and one for a single instance.
+    offered.insert(0, DIAGNOSIS.offer.name);
+    assert_eq!(listed, offered);
+}
+
+#[test]
+fn the_readme_lists_every_risk() {
+    let readme = project_file("README.md");
+    let table = readme.split("| risk | when |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let listed: Vec<String> = rows(table, "")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    assert_eq!(listed[1..], risks::names().collect::<Vec<_>>());
 }
 
 #[test]

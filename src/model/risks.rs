@@ -229,6 +229,11 @@ const RISKS: &[Row] = &[
     },
 ];
 
+/// Names of all risks, the nearest death first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RISKS.iter().map(|row| row.name)
+}
+
 /// The risks that hold, the nearest death first.
 pub(super) fn of(derived: &Derived<'_>) -> Vec<Risk> {
     let told = |(row, severity): (&Row, Severity)| Risk {

@@ -52,8 +52,17 @@ pub struct Membership {
     mount: PathBuf,
     /// The path of the cgroup below the mount, without the first `/`.
     path: PathBuf,
-    /// The folders of the cgroups with a limit, the innermost first.
-    limited: Vec<PathBuf>,
+    /// The cgroups with a limit, the innermost first.
+    limited: Vec<Limited>,
+}
+
+/// A cgroup with a limit, as it was found.
+#[derive(Debug, PartialEq, Eq)]
+struct Limited {
+    folder: PathBuf,
+    /// As it is shown.
+    path: Arc<str>,
+    limit: u64,
 }
 
 impl Membership {
@@ -81,18 +90,22 @@ impl Membership {
 
     /// Looks anew which cgroups have a limit: an operator may change them.
     pub fn refresh(&mut self) {
-        let ancestors = self.path.ancestors().map(|path| self.mount.join(path));
-        let is_limited = |folder: &PathBuf| read(folder, self.files.limit, size).is_some();
-        self.limited = ancestors.filter(is_limited).collect();
+        let limited = |path: &Path| {
+            let folder = self.mount.join(path);
+            Some(Limited {
+                limit: read(&folder, self.files.limit, size)?,
+                path: Arc::from(format!("/{}", path.display())),
+                folder,
+            })
+        };
+        self.limited = self.path.ancestors().filter_map(limited).collect();
     }
 
     /// The cgroups with a limit as they are now.
     #[must_use]
     pub fn limited(&self) -> Vec<Cgroup> {
-        self.limited
-            .iter()
-            .filter_map(|folder| self.group(folder))
-            .collect()
+        let filled = |limited| filled(self.files, limited);
+        self.limited.iter().map(filled).collect()
     }
 
     /// Processes of the innermost cgroup killed for want of memory.
@@ -101,28 +114,27 @@ impl Membership {
         let folder = self.mount.join(&self.path);
         read(&folder, self.files.kills, |text| counter(text, "oom_kill"))
     }
+}
 
-    fn group(&self, folder: &Path) -> Option<Cgroup> {
-        let files = self.files;
-        let limit = read(folder, files.limit, size)?;
-        let used = read(folder, files.used, size);
-        let swap = read(folder, files.swap, size);
-        let swap = match files.swap_is_beside {
-            true => swap,
-            false => swap.zip(used).map(|(both, used)| both.saturating_sub(used)),
-        };
-        let cache = read(folder, "memory.stat", |text| {
-            let [inactive, active] = files.cache;
-            counter(text, inactive)?.checked_add(counter(text, active)?)
-        });
-        let path = folder.strip_prefix(&self.mount).unwrap_or(folder);
-        Some(Cgroup {
-            path: Arc::from(format!("/{}", path.display())),
-            limit,
-            used,
-            cache,
-            swap,
-        })
+/// How full it is.
+fn filled(files: &Files, limited: &Limited) -> Cgroup {
+    let folder = &limited.folder;
+    let used = read(folder, files.used, size);
+    let swap = read(folder, files.swap, size);
+    let swap = match files.swap_is_beside {
+        true => swap,
+        false => swap.zip(used).map(|(both, used)| both.saturating_sub(used)),
+    };
+    let cache = read(folder, "memory.stat", |text| {
+        let [inactive, active] = files.cache;
+        counter(text, inactive)?.checked_add(counter(text, active)?)
+    });
+    Cgroup {
+        path: Arc::clone(&limited.path),
+        limit: limited.limit,
+        used,
+        cache,
+        swap,
     }
 }
 

@@ -165,12 +165,14 @@ impl Watched {
         kernel.start_time(self.pid) == Some(self.start_time)
     }
 
-    /// Its huge pages, bytes, where this user may ask. Walks its page tables: not
+    /// Adds its huge pages where this user may ask for them. Walks its page tables: not
     /// for every second.
-    #[must_use]
-    pub fn huge_pages(&self, kernel: &Kernel) -> Option<u64> {
-        let rollup = text(&kernel.of_process(self.pid, "smaps_rollup")).ok()?;
-        procfs::huge_pages_of(&rollup)
+    pub fn look_closely(&self, kernel: &Kernel, process: &mut Process) {
+        let rollup = text(&kernel.of_process(self.pid, "smaps_rollup")).unwrap_or_default();
+        let (huge, swap) = procfs::smaps_rollup(&rollup);
+        process.huge = huge;
+        // Some kernels are built without the one and have the other.
+        process.swap = process.swap.or(swap);
     }
 
     /// A process may be moved, and a limit be changed.

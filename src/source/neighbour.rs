@@ -119,7 +119,7 @@ impl Neighbour {
         };
         let read = watched.read(&self.kernel).map(|mut host| {
             if self.closely {
-                host.process.huge = watched.huge_pages(&self.kernel);
+                watched.look_closely(&self.kernel, &mut host.process);
             }
             View::Here(Box::new(host))
         });

@@ -54,11 +54,14 @@ pub fn status(text: &str) -> Status {
     status
 }
 
-/// `AnonHugePages` of `/proc/PID/smaps_rollup` (Linux 4.14), bytes.
+/// `AnonHugePages` and `Swap` of `/proc/PID/smaps_rollup` (Linux 4.14), bytes.
 #[must_use]
-pub fn huge_pages_of(smaps_rollup: &str) -> Option<u64> {
-    let mut lines = named(smaps_rollup);
-    lines.find_map(|(name, value)| (name == "AnonHugePages").then(|| kilobytes(value))?)
+pub fn smaps_rollup(text: &str) -> (Option<u64>, Option<u64>) {
+    let of = |wanted: &str| {
+        let mut lines = named(text);
+        lines.find_map(|(name, value)| (name == wanted).then(|| kilobytes(value))?)
+    };
+    (of("AnonHugePages"), of("Swap"))
 }
 
 /// When the process was started, in ticks since the machine was: field 22 of
@@ -261,8 +264,8 @@ mod tests {
             (counter(events, "oom_kill"), counter(events, "oom_")),
             (Some(1), None)
         );
-        let rollup =
-            "55-7f ---p 00000000 00:00 0 [rollup]\nRss: 1704 kB\nAnonHugePages:      2048 kB\n";
-        assert_eq!(huge_pages_of(rollup), Some(2048 << 10));
+        let rollup = "55-7f ---p 00000000 00:00 0 [rollup]\nRss: 1704 kB\nAnonHugePages:      2048 kB\nSwap: 4 kB\n";
+        assert_eq!(smaps_rollup(rollup), (Some(2048 << 10), Some(4096)));
+        assert_eq!(smaps_rollup(""), (None, None));
     }
 }
