@@ -10,13 +10,10 @@ mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
-use std::time::Duration;
 
-use crate::support::{Checker, Kind, PluginBuilder, PluginRun, Server, becomes_true};
+use crate::support::{Checker, Kind, PluginRun, Server, becomes_true};
+pub use crate::watching::{SOON, blocks, is_down, jobs, plugin, shown};
 
-/// For what must come at all: generous, for the machine may be busy.
-pub const SOON: Duration = Duration::from_secs(20);
 /// Microseconds of a collection a second on a busy machine; where one is left
 /// out, there are more.
 const A_SECOND: Range<u64> = 400_000..1_600_000;
@@ -118,36 +115,6 @@ pub fn with_each_kind(test: fn(Kind)) {
             thread.spawn_scoped(scope, move || test(kind)).unwrap();
         }
     });
-}
-
-/// The binary with this configuration, as an agent of Debian 12 runs it.
-pub fn plugin(config: &str) -> PluginBuilder {
-    PluginRun::builder(Path::new(env!("CARGO_BIN_EXE_redis-frag")))
-        .version("v1.37.1")
-        .arg("1")
-        .user_config(config)
-}
-
-/// A configuration of jobs by name and address.
-pub fn jobs(jobs: &[(&str, &str)]) -> String {
-    let entry = |(name, address): &(&str, &str)| format!("- name: {name}\n  address: {address}\n");
-    format!("jobs:\n{}", jobs.iter().map(entry).collect::<String>())
-}
-
-/// How many blocks came for a job's chart.
-pub fn blocks(checker: &Checker, job: &str, chart: &str) -> usize {
-    let chart = checker.chart(&format!("redis_frag_{job}.{chart}"));
-    chart.map_or(0, |chart| chart.blocks)
-}
-
-/// The last value of a job's chart, in its units.
-pub fn shown(checker: &Checker, job: &str, chart: &str, dimension: &str) -> Option<f64> {
-    let chart = checker.chart(&format!("redis_frag_{job}.{chart}"))?;
-    chart.shown(dimension)
-}
-
-pub fn is_down(checker: &Checker, job: &str) -> bool {
-    shown(checker, job, "status", "down") == Some(1.0)
 }
 
 /// Every chart has come: rates need two samples.

@@ -15,12 +15,12 @@ mod ending;
 mod functions;
 mod install;
 mod layers;
-mod local;
 mod output;
 mod permissions;
 mod plugin;
 mod size_classes;
 mod support;
+mod watching;
 
 #[path = "support/checker_tests.rs"]
 mod checker_tests;

@@ -33,6 +33,9 @@ const HEAD_START: Duration = Duration::from_secs(2);
 const REFUSED_EVERY: Duration = Duration::from_secs(300);
 const UNREACHABLE_EVERY: Duration = Duration::from_secs(60);
 
+/// Looks in a row after which a process to which no way leads is told of.
+const MISSED: u32 = 3;
+
 /// Looks for instances until the task is ended.
 pub(super) struct Discovery {
     shared: Shared,
@@ -44,6 +47,9 @@ pub(super) struct Discovery {
     watched: HashMap<Id, String>,
     /// Who lets nobody in, and when they are tried again.
     rested: HashMap<Who, Duration>,
+    /// How often in a row no way led to a process: one that has only just started does
+    /// not listen yet.
+    missed: HashMap<ProcessId, u32>,
     /// Place of the next job among all, which spreads them over the second.
     next: usize,
 }
@@ -66,6 +72,7 @@ impl Discovery {
             watches: JoinSet::new(),
             watched: HashMap::new(),
             rested: HashMap::new(),
+            missed: HashMap::new(),
         }
     }
 
@@ -109,6 +116,7 @@ impl Discovery {
             Who::Process(process) => alive.contains(process),
             Who::At(_) => true,
         });
+        self.missed.retain(|process, _| alive.contains(process));
         // All at once: one that hangs must not keep the others waiting.
         let mut tries = JoinSet::new();
         for candidate in candidates {
@@ -165,6 +173,12 @@ impl Discovery {
                     log::debug!("nothing there: {why}");
                     return;
                 };
+                let missed = self.missed.entry((process.pid, process.start_time));
+                let missed = missed.or_default();
+                *missed += 1;
+                if *missed < MISSED {
+                    return;
+                }
                 let told = format!(
                     "found a server, process {} ({}), and cannot reach it: {why}; name its address \
                      in redis-frag.conf",

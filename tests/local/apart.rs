@@ -5,10 +5,10 @@ use std::io::Write;
 use std::process::Child;
 use std::time::Duration;
 
-use crate::cli::{objects, run};
-use crate::plugin::{blocks, plugin};
+use crate::diagnose;
 use crate::support::apart::Apart;
 use crate::support::{Kind, eventually, process};
+use crate::watching::{blocks, plugin};
 
 /// A server in a namespace of its own; ends when dropped.
 struct Contained(Apart, Child);
@@ -68,7 +68,7 @@ fn a_container_is_found_at_its_own_address_with_its_own_process() {
     });
     // Its process calls itself 1, and is another here.
     let address = format!("redis://{}:6379", contained.0.address);
-    let found = objects(&run(&["diagnose", &address, "--json"])).remove(0);
+    let found = diagnose(&address);
     let pid = found["host"]["pid"].as_u64().unwrap();
     assert_ne!(pid, 1, "{found}");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -88,7 +88,7 @@ fn a_container_that_cannot_be_reached_is_told_of() {
         return;
     };
     let run = plugin("").start();
-    eventually(Duration::from_secs(12), "it is told", || {
+    eventually(Duration::from_secs(25), "it is told", || {
         let told = run.stderr();
         let mut lines = told.lines().filter(|line| line.contains("cannot reach it"));
         lines.any(|line| line.contains("127.0.0.1:6379") && line.contains("network of its own"))

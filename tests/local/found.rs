@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::plugin::{SOON, blocks, is_down, plugin};
 use crate::support::process::free_port;
 use crate::support::{Agent, Checker, Kind, PluginRun, Server, eventually};
+use crate::watching::{SOON, blocks, is_down, plugin};
 
 /// How soon one is found.
 const FOUND: Duration = Duration::from_secs(10);

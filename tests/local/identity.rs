@@ -6,13 +6,12 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::cli::{objects, run};
+use crate::diagnose;
 use crate::support::{Kind, Server};
 
 /// What `diagnose` reports of the kernel's word on an address.
 fn host(address: &str) -> Value {
-    let output = run(&["diagnose", address, "--json"]);
-    objects(&output).remove(0)["host"].clone()
+    diagnose(address)["host"].clone()
 }
 
 /// `VmRSS` of a process, bytes.

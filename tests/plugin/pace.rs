@@ -129,7 +129,11 @@ fn what_listens_at_a_usual_address_is_found_later_and_once() {
         eprintln!("SKIPPED: something uses port 6379 or {}", path.display());
         return;
     }
-    let run = plugin("").arg("-d").start();
+    // Where no process can be seen the usual addresses are tried alone.
+    let run = plugin("")
+        .arg("-d")
+        .env("NETDATA_HOST_PREFIX", "/nowhere")
+        .start();
     eventually(SOON, "a first look", || {
         run.stderr()
             .contains("nothing there: redis://127.0.0.1:6379")
@@ -140,8 +144,7 @@ fn what_listens_at_a_usual_address_is_found_later_and_once() {
         .arg("--unixsocket", &socket.0.display().to_string())
         .arg("--unixsocketperm", "777")
         .start();
-    // Not from the start: only so is a port that was taken meanwhile no failure. Where
-    // it is found at its first port already, it moves.
+    // Not from the start: only so is a port that was taken meanwhile no failure.
     if let Err(taken) = server.command(&["CONFIG", "SET", "port", "6379"]) {
         eprintln!("SKIPPED: port 6379 was taken meanwhile: {taken}");
         return;
