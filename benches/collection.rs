@@ -1,4 +1,5 @@
-//! What one collection costs beside waiting for the server: parse, derive, write.
+//! What one collection costs beside waiting for the server: parse, derive, write, and
+//! the kernel's readings of an instance on this machine.
 //!
 //! `cargo bench --bench collection`. The reply is a real one of Redis 8.2.3; the
 //! client library's own INFO reader runs beside ours for comparison.
@@ -14,6 +15,8 @@ use redis_frag::model::info::Info;
 use redis_frag::model::sample::Sample;
 use redis_frag::model::thresholds::Thresholds;
 use redis_frag::netdata::stream::{Identity, Stream};
+use redis_frag::source::host::{Kernel, Watched};
+use redis_frag::source::processes;
 
 /// `INFO everything` while active defrag runs: as long as a reply gets.
 const REPLY: &[u8] = include_bytes!("../tests/fixtures/info/redis-8.2.3-je530_defrag_running.txt");
@@ -59,5 +62,28 @@ fn collection(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, collection);
+/// What the kernel is asked beside, for an instance on this machine: here of this very
+/// process, beside the one file alone.
+fn kernel(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("kernel");
+    let (kernel, pid) = (Kernel::new(None), std::process::id());
+    let start_time = kernel.start_time(pid).unwrap_or_default();
+    let mut watched = Watched::new(&kernel, pid, start_time);
+    let limits = watched.read(&kernel).map_or(0, |host| host.cgroups.len());
+    group.bench_function(
+        format!("readings, {limits} cgroups with a limit"),
+        |bencher| bencher.iter(|| watched.read(&kernel)),
+    );
+    group.bench_function("read /proc/PID/status alone", |bencher| {
+        bencher.iter(|| std::fs::read_to_string(format!("/proc/{pid}/status")))
+    });
+    let count = std::fs::read_dir("/proc").map_or(0, Iterator::count);
+    group.bench_function(
+        format!("look for servers, {count} files in /proc"),
+        |bencher| bencher.iter(|| processes::all(&kernel)),
+    );
+    group.finish();
+}
+
+criterion_group!(benches, collection, kernel);
 criterion_main!(benches);

@@ -15,6 +15,7 @@ use crate::config::address::Address;
 use crate::config::job::Job;
 use crate::source::claims::{ProcessId, Rank};
 use crate::source::discover::{self, Candidate, Reached};
+use crate::source::processes::ServerProcess;
 use crate::source::trouble::Trouble;
 
 use super::plugin::keep_watching;
@@ -28,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause before the first look where jobs are configured: theirs is the claim.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// How soon one that wants a password, or cannot be reached, is tried again: every
-/// try leaves a trace in the server.
+/// How soon one that wants a password, or cannot be reached, or is another job's, is
+/// tried again: every try leaves a trace in the server.
 const REFUSED_EVERY: Duration = Duration::from_secs(300);
 const UNREACHABLE_EVERY: Duration = Duration::from_secs(60);
 
@@ -88,8 +89,9 @@ impl Discovery {
         }
         loop {
             let next_look = Instant::now() + schedule::LOOK_EVERY;
-            let kernel = Arc::clone(&self.shared.kernel);
-            let looked = spawn_blocking(move || discover::candidates(&kernel));
+            let (kernel, claims) = (Arc::clone(&self.shared.kernel), self.shared.claims.clone());
+            let known = move |process| claims.charts(process);
+            let looked = spawn_blocking(move || discover::candidates(&kernel, known));
             match looked.await {
                 Ok(candidates) => self.meet(candidates).await,
                 Err(error) => log::error!("looking for instances broke down: {error}"),
@@ -117,22 +119,28 @@ impl Discovery {
             Who::At(_) => true,
         });
         self.missed.retain(|process, _| alive.contains(process));
-        // All at once: one that hangs must not keep the others waiting.
+        // All at once, for one may hang; but taken in their order: of two ways to one
+        // server it is always the same that is watched.
         let mut tries = JoinSet::new();
-        for candidate in candidates {
+        for (place, candidate) in candidates.into_iter().enumerate() {
             if self.is_wanted(&candidate) {
                 let (kernel, epoch) = (Arc::clone(&self.shared.kernel), self.shared.epoch);
                 tries.spawn(async move {
                     let reached = discover::reach(&candidate, &kernel, epoch, PATIENCE).await;
-                    (candidate, reached)
+                    (place, candidate, reached)
                 });
             }
         }
-        while let Some(tried) = tries.join_next().await {
-            match tried {
-                Ok((candidate, reached)) => self.take(&candidate, reached),
+        let mut tried = Vec::new();
+        while let Some(done) = tries.join_next().await {
+            match done {
+                Ok(done) => tried.push(done),
                 Err(error) => log::error!("an instance that was found broke down: {error}"),
             }
+        }
+        tried.sort_by_key(|(place, ..)| *place);
+        for (_, candidate, reached) in tried {
+            self.take(&candidate, reached);
         }
     }
 
@@ -163,6 +171,10 @@ impl Discovery {
                         claims.runs_here(&name, process);
                     }
                     self.watch(Job { name, ..*job });
+                } else if let Some(who) = who(candidate) {
+                    // Another job's, by another way.
+                    let until = self.shared.epoch.elapsed() + UNREACHABLE_EVERY;
+                    self.rested.insert(who, until);
                 }
             }
             Reached::Refused(job, trouble) => self.refused(candidate, &job, &trouble),
@@ -173,7 +185,7 @@ impl Discovery {
                     log::debug!("nothing there: {why}");
                     return;
                 };
-                let missed = self.missed.entry((process.pid, process.start_time));
+                let missed = self.missed.entry(process.id());
                 let missed = missed.or_default();
                 *missed += 1;
                 if *missed < MISSED {
@@ -248,6 +260,5 @@ fn who(candidate: &Candidate) -> Option<Who> {
 }
 
 fn id(candidate: &Candidate) -> Option<ProcessId> {
-    let process = candidate.process.as_ref()?;
-    Some((process.pid, process.start_time))
+    candidate.process.as_ref().map(ServerProcess::id)
 }

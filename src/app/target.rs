@@ -219,10 +219,9 @@ fn found(kernel: &Kernel, given: &Credentials) -> Vec<(Job, Option<ProcessId>)> 
         credentials: given.clone(),
         ..job
     };
-    let candidates = discover::candidates(kernel).into_iter();
+    let candidates = discover::candidates(kernel, |_| false).into_iter();
     let ways = candidates.flat_map(|candidate| {
-        let process = candidate.process;
-        let process = process.map(|process| (process.pid, process.start_time));
+        let process = candidate.process.map(|process| process.id());
         candidate.ways.into_iter().map(move |way| (way, process))
     });
     ways.map(|(way, process)| (with(way), process)).collect()

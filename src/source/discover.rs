@@ -15,9 +15,10 @@ use crate::config::job::{Job, clean_name};
 use crate::model::host::View;
 use crate::model::sample::Sample;
 
+use super::claims::ProcessId;
 use super::host::Kernel;
 use super::poll::Poller;
-use super::processes::{self, ServerProcess};
+use super::processes::{self, Listeners, ServerProcess};
 use super::trouble::Trouble;
 
 /// Unix sockets by default or custom: Debian's redis.conf and valkey.conf,
@@ -51,14 +52,20 @@ pub struct Candidate {
 }
 
 /// All candidates: the server processes that can be seen, then the usual addresses
-/// that none of them has. Reads `/proc`, and may take some milliseconds.
+/// that none of them has. Reads `/proc`, and may take some milliseconds. A process that
+/// is `known` is left out, and its address with it.
 #[must_use]
-pub fn candidates(kernel: &Kernel) -> Vec<Candidate> {
+pub fn candidates(kernel: &Kernel, known: impl Fn(ProcessId) -> bool) -> Vec<Candidate> {
     let own = processes::own_network();
-    let processes = processes::all(kernel).into_iter();
+    let mut listeners = Listeners::default();
+    let processes = kernel.servers();
+    let processes = processes
+        .iter()
+        .filter(|process| !known(process.id()))
+        .cloned();
     let stores = processes.filter(|process| !processes::is_sentinel(process));
     let mut found: Vec<Candidate> = stores
-        .map(|process| of_process(kernel, process, own))
+        .map(|process| of_process(kernel, process, own, &mut listeners))
         .collect();
     let known: HashSet<Address> = found
         .iter()
@@ -76,8 +83,13 @@ pub fn candidates(kernel: &Kernel) -> Vec<Candidate> {
     found
 }
 
-fn of_process(kernel: &Kernel, process: ServerProcess, own: Option<u64>) -> Candidate {
-    let listening = process.listening(kernel);
+fn of_process(
+    kernel: &Kernel,
+    process: ServerProcess,
+    own: Option<u64>,
+    listeners: &mut Listeners,
+) -> Candidate {
+    let listening = process.listening(kernel, listeners);
     let apart = own.is_some() && process.network.is_some() && process.network != own;
     let addresses = if apart {
         process.addresses(kernel)

@@ -7,19 +7,20 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::host::{Host, Machine, Process};
 
 use super::cgroup::Membership;
+use super::processes::{self, ServerProcess};
 use super::procfs::{self, Status};
 
 /// Longest text taken from a file of the kernel's that is read whole.
 const LONGEST: u64 = 1 << 20;
 
-/// How old the machine's figures may be: all instances share one reading.
-const MACHINE_EVERY: Duration = Duration::from_millis(900);
+/// How old what all instances share may be: the machine's figures, its processes.
+const SHARED: Duration = Duration::from_millis(900);
 
 /// How often it is looked whether limits were changed, and whether a process is
 /// still the one it was.
@@ -30,6 +31,7 @@ const AGAIN_EVERY: Duration = Duration::from_secs(10);
 pub struct Kernel {
     root: PathBuf,
     machine: Mutex<Option<(Instant, Machine)>>,
+    servers: Mutex<Option<(Instant, Arc<Vec<ServerProcess>>)>>,
 }
 
 impl Kernel {
@@ -40,6 +42,7 @@ impl Kernel {
         Self {
             root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
             machine: Mutex::new(None),
+            servers: Mutex::new(None),
         }
     }
 
@@ -75,12 +78,27 @@ impl Kernel {
         text(&self.of_process(1, "status")).is_err()
     }
 
+    /// The server processes of the machine, looked for at most a second ago: all who
+    /// connect meanwhile share one look. Takes some milliseconds.
+    #[must_use]
+    pub fn servers(&self) -> Arc<Vec<ServerProcess>> {
+        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((at, servers)) if at.elapsed() < SHARED => Arc::clone(servers),
+            _ => {
+                let servers = Arc::new(processes::all(self));
+                *known = Some((Instant::now(), Arc::clone(&servers)));
+                servers
+            }
+        }
+    }
+
     /// The machine's figures, at most a second old.
     #[must_use]
     pub fn machine(&self) -> Machine {
         let mut known = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
-            Some((at, machine)) if at.elapsed() < MACHINE_EVERY => machine,
+            Some((at, machine)) if at.elapsed() < SHARED => machine,
             _ => {
                 let machine = self.read_machine();
                 *known = Some((Instant::now(), machine));

@@ -119,7 +119,7 @@ fn by_connection(
     claimed: &Claimed,
 ) -> Result<ServerProcess, &'static str> {
     let claimed_pid = claimed.pid.ok_or(NO_PID)?;
-    let mut candidates = processes::all(kernel);
+    let mut candidates = kernel.servers().to_vec();
     // Under a name of its own it is found by the pid, in our own namespace alone.
     if candidates.iter().all(|process| process.pid != claimed_pid)
         && bears_its_name(kernel, claimed_pid, claimed)

@@ -4,13 +4,15 @@
 //! Reads `/proc` with no privileges; what needs some is a way around where it is to
 //! be had. Must not ask any server, nor name a job.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::claims::ProcessId;
 use super::host::{Kernel, text};
 use super::sockets::{self, Tcp};
 
@@ -123,58 +125,79 @@ pub fn is_sentinel(process: &ServerProcess) -> bool {
     process.title.contains("[sentinel]") || process.title.contains("--sentinel")
 }
 
+/// What listens in each network: read once for all processes that share it.
+#[derive(Debug, Default)]
+pub struct Listeners(HashMap<u64, Arc<Table>>);
+
+/// What listens in one network.
+#[derive(Debug, Default)]
+struct Table {
+    tcp: Vec<Tcp>,
+    unix: Vec<(PathBuf, u64)>,
+}
+
+impl Listeners {
+    fn of(&mut self, kernel: &Kernel, process: &ServerProcess) -> Arc<Table> {
+        let read = || {
+            let paths = text(&kernel.of_process(process.pid, "net/unix")).unwrap_or_default();
+            Arc::new(Table {
+                tcp: process.tcp(kernel, |socket| socket.listens),
+                unix: sockets::listening_paths(&paths),
+            })
+        };
+        match process.network {
+            Some(network) => Arc::clone(self.0.entry(network).or_insert_with(read)),
+            None => read(),
+        }
+    }
+}
+
 impl ServerProcess {
+    /// What it is known by.
+    #[must_use]
+    pub fn id(&self) -> ProcessId {
+        (self.pid, self.start_time)
+    }
+
     /// Where it listens, by the sockets that it holds where we may see them, else by
     /// its title and the listeners of its user.
     #[must_use]
-    pub fn listening(&self, kernel: &Kernel) -> Listening {
+    pub fn listening(&self, kernel: &Kernel, listeners: &mut Listeners) -> Listening {
+        let table = listeners.of(kernel, self);
         let held = self.sockets(kernel);
-        let listeners = self.tcp(kernel, |socket| socket.listens);
-        let paths = text(&kernel.of_process(self.pid, "net/unix")).unwrap_or_default();
-        let paths = sockets::listening_paths(&paths);
-        let bus = |port: u16, ports: &HashSet<u16>| {
-            // The cluster's bus is 10000 above the port, and speaks another language.
+        let (port, path) = titled(&self.title);
+        let holds_tcp = |socket: &&Tcp| match &held {
+            Some(held) => held.contains(&socket.inode),
+            None => socket.uid == self.uid && Some(socket.local.port()) == port,
+        };
+        let holds_path = |(known, inode): &&(PathBuf, u64)| match &held {
+            Some(held) => held.contains(inode),
+            None => Some(known) == path.as_ref(),
+        };
+        let mut tcp: Vec<SocketAddr> = table
+            .tcp
+            .iter()
+            .filter(holds_tcp)
+            .map(|socket| socket.local)
+            .collect();
+        let mut unix: Vec<PathBuf> = table
+            .unix
+            .iter()
+            .filter(holds_path)
+            .map(|(path, _)| path.clone())
+            .collect();
+        // The cluster's bus is 10000 above the port, and speaks another language.
+        let ports: HashSet<u16> = tcp.iter().map(SocketAddr::port).collect();
+        let is_bus = |port: u16| {
             port.checked_sub(10_000)
                 .is_some_and(|base| ports.contains(&base))
         };
-        let (tcp, unix): (Vec<SocketAddr>, Vec<PathBuf>) = match held {
-            Some(held) => {
-                let ours = listeners
-                    .iter()
-                    .filter(|socket| held.contains(&socket.inode));
-                let paths = paths.into_iter().filter(|(_, inode)| held.contains(inode));
-                (
-                    ours.map(|socket| socket.local).collect(),
-                    paths.map(|(path, _)| path).collect(),
-                )
-            }
-            None => {
-                let (port, path) = titled(&self.title);
-                let ours =
-                    |socket: &&Tcp| socket.uid == self.uid && Some(socket.local.port()) == port;
-                let ours = listeners.iter().filter(ours).map(|socket| socket.local);
-                let paths = paths.into_iter().map(|(known, _)| known);
-                (
-                    ours.collect(),
-                    paths.filter(|known| Some(known) == path.as_ref()).collect(),
-                )
-            }
-        };
-        let ports: HashSet<u16> = tcp.iter().map(SocketAddr::port).collect();
-        let mut listening = Listening {
-            tcp: tcp
-                .into_iter()
-                .filter(|socket| !bus(socket.port(), &ports))
-                .collect(),
-            unix,
-        };
+        tcp.retain(|socket| !is_bus(socket.port()));
         // 127.0.0.1 before ::1 before all others, and the same each time.
-        listening
-            .tcp
-            .sort_by_key(|socket| (socket.port(), socket.is_ipv6(), *socket));
-        listening.tcp.dedup();
-        listening.unix.sort();
-        listening
+        tcp.sort_by_key(|socket| (socket.port(), socket.is_ipv6(), *socket));
+        tcp.dedup();
+        unix.sort();
+        Listening { tcp, unix }
     }
 
     /// The addresses of its network by which others reach it.
