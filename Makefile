@@ -2,14 +2,16 @@
 
 CARGO ?= cargo
 DEMO_ARGS ?=
+FUZZ_SECONDS ?= 60
 
-.PHONY: help setup build demo test lint bench install uninstall
+.PHONY: help setup build demo test lint bench fuzz install uninstall
 
 help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
 	@echo "make test       run all tests against real servers and a real agent"
 	@echo "make lint       rustfmt and clippy"
 	@echo "make bench      benchmarks"
+	@echo "make fuzz       each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly toolchain"
 	@echo "make setup      install what demo and tests need (they do it themselves)"
 	@echo "make install    put the plugin where this machine's Netdata agent looks (as root)"
 	@echo "make uninstall  take it away again (as root)"
@@ -33,6 +35,16 @@ lint:
 
 bench:
 	$(CARGO) bench --locked
+
+# The captures and recordings of the tests are where it begins.
+fuzz:
+	@mkdir -p fuzz/corpus/malloc_stats fuzz/corpus/requests fuzz/corpus/kernel
+	@cp tests/fixtures/malloc-stats/*.txt fuzz/corpus/malloc_stats/
+	@cp tests/fixtures/agent/*.txt fuzz/corpus/requests/
+	@cat /proc/self/status /proc/self/stat /proc/meminfo /proc/net/tcp /proc/net/unix >fuzz/corpus/kernel/here
+	for target in malloc_stats requests kernel; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=100000 || exit 1; \
+	done
 
 # As root there may be no cargo: what was built before is installed then.
 install:
