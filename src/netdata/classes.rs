@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::model::malloc_stats::report::Totals;
 use crate::model::size_classes::{SizeClass, SizeClasses};
 
 use super::table::{self, Colour, Column, Kind, number, size, text};
@@ -24,6 +25,8 @@ pub struct Line {
     utilisation: Option<f64>,
     wasted: Option<u64>,
     share: Option<f64>,
+    /// Of an arena.
+    totals: Totals,
     explained: String,
     age: u64,
 }
@@ -57,6 +60,10 @@ pub const COLUMNS: &[Column<Line>] = &[
     column("slabs", "Slabs", Kind::Count, true, |l| json!(l.slabs)),
     column("half_empty", "Half-empty slabs", Kind::Count, true, |l| json!(l.half_empty)),
     column("pages", "Pages of a slab", Kind::Count, false, |l| json!(l.pages)),
+    column("dirty", "Dirty", Kind::Size, true, |l| bytes(l.totals.dirty)),
+    column("muzzy", "Muzzy", Kind::Size, false, |l| bytes(l.totals.muzzy)),
+    column("retained", "Retained", Kind::Size, false, |l| bytes(l.totals.retained)),
+    column("metadata", "Metadata", Kind::Size, false, |l| bytes(l.totals.metadata)),
     column("explained", "What lands there", Kind::Long, true, |l| text(&l.explained)),
     column("age", "Age of the data", Kind::Duration, true, |l| json!(l.age)),
 ];
@@ -97,6 +104,7 @@ fn lines(classes: &SizeClasses, age: u64) -> Vec<Line> {
         part: "arena",
         bytes: arena.totals.allocated,
         wasted: arena.wasted,
+        totals: arena.totals,
         explained: match arena.of_lua {
             true => "Lua's: left out of the classes above, as the server does".to_owned(),
             false => String::new(),
@@ -127,7 +135,7 @@ fn line(classes: &SizeClasses, class: &SizeClass) -> Line {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        age: 0,
+        ..Line::default()
     }
 }
 

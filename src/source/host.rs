@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::model::host::{Host, Machine, Process};
 
 use super::cgroup::Membership;
@@ -32,7 +34,13 @@ pub struct Kernel {
     root: PathBuf,
     machine: Mutex<Option<(Instant, Machine)>>,
     servers: Mutex<Option<(Instant, Arc<Vec<ServerProcess>>)>>,
+    /// A process that is stuck in the kernel may hold up who reads its title: of all
+    /// threads it gets these and no more.
+    turns: Arc<Semaphore>,
 }
+
+/// Looks for processes that may be under way at once.
+const TURNS: usize = 2;
 
 impl Kernel {
     /// `prefix` stands before `/proc` and `/sys` where the agent runs in a container
@@ -43,6 +51,7 @@ impl Kernel {
             root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
             machine: Mutex::new(None),
             servers: Mutex::new(None),
+            turns: Arc::new(Semaphore::new(TURNS)),
         }
     }
 
@@ -76,6 +85,11 @@ impl Kernel {
     #[must_use]
     pub fn hides_processes(&self) -> bool {
         text(&self.of_process(1, "status")).is_err()
+    }
+
+    /// Waits for a turn to look for a process; it is over when dropped.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     /// The server processes of the machine, looked for at most a second ago: all who

@@ -132,7 +132,7 @@ impl Neighbour {
     /// In a thread of its own: `/proc` of a busy machine takes its time.
     async fn identify(&mut self, ends: Ends, sample: &Sample, program: Option<&str>) -> Identity {
         loop {
-            let (asked, looking) = self.looking.get_or_insert_with(|| {
+            if self.looking.is_none() {
                 let claimed = Claimed {
                     pid: sample
                         .fields
@@ -142,9 +142,16 @@ impl Neighbour {
                     program: program.map(str::to_owned),
                 };
                 let kernel = Arc::clone(&self.kernel);
-                let look = move || identify::identify(&kernel, &ends, &claimed);
-                (ends, spawn_blocking(look))
-            });
+                let turn = kernel.turn().await;
+                let look = move || {
+                    let _turn = turn;
+                    identify::identify(&kernel, &ends, &claimed)
+                };
+                self.looking = Some((ends, spawn_blocking(look)));
+            }
+            let Some((asked, looking)) = &mut self.looking else {
+                return Identity::Unsure("nobody looked for it");
+            };
             let asked = *asked;
             let identity = looking.await;
             self.looking = None;
