@@ -161,7 +161,7 @@ impl Page<'_> {
         for risk in risks {
             let label = match risk.severity {
                 Severity::Fine => "  note: ".to_owned(),
-                severity => format!("  {}", self.style.severity(severity, 10)),
+                severity => format!("  {}", self.style.severity(severity, 9)),
             };
             self.hang(&label, 12, &risk.why, "");
         }
