@@ -69,7 +69,10 @@ fn kernel(criterion: &mut Criterion) {
     let (kernel, pid) = (Kernel::new(None), std::process::id());
     let start_time = kernel.start_time(pid).unwrap_or_default();
     let mut watched = Watched::new(&kernel, pid, start_time);
-    let limits = watched.read(&kernel).map_or(0, |host| host.cgroups.len());
+    let limits = watched
+        .read(&kernel)
+        .and_then(|host| host.cgroups)
+        .map_or(0, |groups| groups.len());
     group.bench_function(
         format!("readings, {limits} cgroups with a limit"),
         |bencher| bencher.iter(|| watched.read(&kernel)),

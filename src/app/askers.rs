@@ -38,7 +38,10 @@ fn size_classes(registry: &Registry, instance: &str) -> Work {
         return Box::pin(async { Err(refused) });
     };
     Box::pin(async move {
-        let answer = desk.ask(patience).await;
+        // A question that was put is awaited by others too: it goes on when this call
+        // is cancelled.
+        let asked = tokio::spawn(async move { desk.ask(patience).await }).await;
+        let answer = asked.map_err(|_| Refused::new(500, "the question broke down"))?;
         let answer = answer.map_err(|untold| refused(&untold))?;
         let help = SIZE_CLASSES.offer.help;
         Ok(classes::answer(&answer.told.classes, answer.age, help))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::address::Address;
 use crate::config::job::Job;
@@ -44,8 +44,8 @@ pub(super) struct Discovery {
     /// Seconds between collections.
     interval: u32,
     watches: JoinSet<()>,
-    /// Names of the jobs that are watched, by their tasks.
-    watched: HashMap<Id, String>,
+    /// The jobs that are watched, by their tasks.
+    watched: HashMap<Id, Watched>,
     /// Who lets nobody in, and when they are tried again.
     rested: HashMap<Who, Duration>,
     /// How often in a row no way led to a process: one that has only just started does
@@ -53,6 +53,12 @@ pub(super) struct Discovery {
     missed: HashMap<ProcessId, u32>,
     /// Place of the next job among all, which spreads them over the second.
     next: usize,
+}
+
+/// A job that is watched.
+struct Watched {
+    name: String,
+    address: Address,
 }
 
 /// Whom a try was about: a process, or who is at an address without a process that
@@ -87,14 +93,22 @@ impl Discovery {
                  at the usual addresses alone; name others in redis-frag.conf"
             );
         }
+        let mut looking = None;
         loop {
             let next_look = Instant::now() + schedule::LOOK_EVERY;
             let (kernel, claims) = (Arc::clone(&self.shared.kernel), self.shared.claims.clone());
             let known = move |process| claims.charts(process);
-            let looked = spawn_blocking(move || discover::candidates(&kernel, known));
-            match looked.await {
-                Ok(candidates) => self.meet(candidates).await,
-                Err(error) => log::error!("looking for instances broke down: {error}"),
+            let look = looking.get_or_insert_with(|| {
+                spawn_blocking(move || discover::candidates(&kernel, known))
+            });
+            // One that takes longer is awaited by the next round: whatever hangs in the
+            // kernel must not be asked again and again.
+            if let Ok(looked) = timeout(schedule::LOOK_EVERY, look).await {
+                looking = None;
+                match looked {
+                    Ok(candidates) => self.meet(candidates).await,
+                    Err(error) => log::error!("looking for instances broke down: {error}"),
+                }
             }
             self.bury();
             sleep(next_look.saturating_duration_since(Instant::now())).await;
@@ -146,7 +160,7 @@ impl Discovery {
 
     /// Whether nobody watches it yet, and it is not to be left alone.
     fn is_wanted(&self, candidate: &Candidate) -> bool {
-        let watched = |way: &Job| self.watched.values().any(|name| *name == way.name);
+        let watched = |way: &Job| self.watched.values().any(|job| job.address == way.address);
         let named = |way: &Job| {
             let mut configured = self.configured.iter();
             configured.any(|job| discover::is_same(&job.address, &way.address))
@@ -171,18 +185,20 @@ impl Discovery {
                         claims.runs_here(&name, process);
                     }
                     self.watch(Job { name, ..*job });
-                } else if let Some(who) = who(candidate) {
+                } else {
                     // Another job's, by another way.
-                    let until = self.shared.epoch.elapsed() + UNREACHABLE_EVERY;
-                    self.rested.insert(who, until);
+                    self.leave_alone(candidate, UNREACHABLE_EVERY);
                 }
             }
             Reached::Refused(job, trouble) => self.refused(candidate, &job, &trouble),
             Reached::Silent => {}
-            Reached::Unreachable(why) => {
+            Reached::Unreachable { why, taken } => {
                 // That nothing is at a usual address is no news.
                 let Some(process) = &candidate.process else {
                     log::debug!("nothing there: {why}");
+                    if taken {
+                        self.leave_alone(candidate, UNREACHABLE_EVERY);
+                    }
                     return;
                 };
                 let missed = self.missed.entry(process.id());
@@ -223,20 +239,29 @@ impl Discovery {
 
     /// Leaves it alone for a while, and tells why once.
     fn rest(&mut self, candidate: &Candidate, pause: Duration, told: &str) {
-        let Some(who) = who(candidate) else { return };
-        let until = self.shared.epoch.elapsed() + pause;
-        match self.rested.insert(who, until) {
-            None => log::warn!("{told}"),
-            Some(_) => log::debug!("{told}"),
+        if self.leave_alone(candidate, pause) {
+            log::debug!("{told}");
+        } else {
+            log::warn!("{told}");
         }
+    }
+
+    /// The same without a word. Whether it was left alone before.
+    fn leave_alone(&mut self, candidate: &Candidate, pause: Duration) -> bool {
+        let until = self.shared.epoch.elapsed() + pause;
+        let who = who(candidate);
+        who.is_some_and(|who| self.rested.insert(who, until).is_some())
     }
 
     fn watch(&mut self, mut job: Job) {
         job.update_every = job.update_every.max(self.interval);
-        let name = job.name.clone();
+        let watched = Watched {
+            name: job.name.clone(),
+            address: job.address.clone(),
+        };
         let watch = keep_watching(Arc::new(job), self.next, self.shared.clone());
         let task = self.watches.spawn(watch);
-        self.watched.insert(task.id(), name);
+        self.watched.insert(task.id(), watched);
         self.next += 1;
     }
 
@@ -244,7 +269,7 @@ impl Discovery {
     fn free_name(&self, wanted: &str) -> String {
         let taken = |name: &String| {
             self.configured.iter().any(|job| job.name == *name)
-                || self.watched.values().any(|known| known == name)
+                || self.watched.values().any(|known| known.name == *name)
         };
         let numbered = (2..).map(|number| format!("{wanted}_{number}"));
         let mut names = std::iter::once(wanted.to_owned()).chain(numbered);

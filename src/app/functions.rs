@@ -119,8 +119,9 @@ impl Functions {
             Request::Progress(id) => {
                 if self.with_progress && self.running.by_id.contains_key(&id) {
                     self.writer.send(Output {
-                        definitions: reply::progress(&id),
-                        values: String::new(),
+                        definitions: String::new(),
+                        // Lost with what is collected, where the agent does not read.
+                        values: reply::progress(&id),
                     });
                 }
             }

@@ -65,8 +65,8 @@ pub fn exit_code(severity: Severity) -> u8 {
 /// Takes a piece of the output; says whether anybody still reads.
 pub type Out<'a> = &'a mut dyn FnMut(&str) -> bool;
 
-/// Threads for names to be resolved in; the only blocking work there is. They come
-/// when needed: a name without an answer holds one for ten seconds and more, and
+/// Threads for what blocks: names to be resolved, and looks for processes, of which
+/// there are three at most. They come when needed: a name without an answer holds one for ten seconds and more, and
 /// must not hold up the names that have one.
 const LOOKUP_THREADS: usize = 16;
 

@@ -64,8 +64,8 @@ impl Target {
             job.timeout = timeout;
         }
         let job = Arc::new(job);
-        let mut poller = Poller::new(Arc::clone(&job), epoch).on_kernel(Arc::clone(kernel));
-        poller.look_closely();
+        let poller = Poller::new(Arc::clone(&job), epoch).on_kernel(Arc::clone(kernel));
+        let poller = poller.patiently().closely();
         Self {
             poller,
             job,

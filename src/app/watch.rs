@@ -55,6 +55,7 @@ pub(super) struct Watch {
     classes: Classes,
     outage: Outage,
     dropped: u64,
+    lost: u64,
     rank: Rank,
     /// When it answered last.
     seen: Duration,
@@ -90,6 +91,7 @@ impl Watch {
             classes: Classes::new(Arc::clone(&job)),
             outage: Outage::default(),
             dropped: shared.writer.dropped(),
+            lost: shared.writer.lost(),
             rank: if job.discovered {
                 Rank::Discovered
             } else {
@@ -175,7 +177,8 @@ impl Watch {
             return true;
         }
         let missed = now.saturating_sub(self.seen);
-        let forgotten = missed >= self.shared.forget_after;
+        let own = self.job.forget_after.unwrap_or(Duration::MAX);
+        let forgotten = missed >= self.shared.forget_after.min(own);
         if forgotten {
             log::info!(
                 "job {}: gone for {} s, forgotten",
@@ -200,7 +203,11 @@ impl Watch {
 
     fn write(&mut self, sample: &Sample) {
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
-        let dropped = self.shared.writer.dropped();
+        let (dropped, lost) = (self.shared.writer.dropped(), self.shared.writer.lost());
+        if lost != self.lost {
+            self.lost = lost;
+            self.stream.define_again();
+        }
         self.shared
             .registry
             .update(&self.job, self.classes.desk(), &derived);

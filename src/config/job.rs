@@ -88,8 +88,11 @@ pub struct Job {
     pub malloc_stats_every: u32,
     /// Whether they may be read when a person asks for size classes.
     pub size_classes: bool,
-    /// Whether nobody named it: it is looked for, and silent until found.
+    /// Whether nobody named it: it was found.
     pub discovered: bool,
+    /// How long it is missed before it is forgotten, where that is sooner than of all
+    /// that were found.
+    pub forget_after: Option<Duration>,
 }
 
 impl Job {
@@ -109,6 +112,7 @@ impl Job {
             malloc_stats_every: 0,
             size_classes: true,
             discovered: false,
+            forget_after: None,
         }
     }
 }

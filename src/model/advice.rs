@@ -6,10 +6,11 @@
 use super::defrag::{self, State, Trigger};
 use super::derive::Derived;
 use super::facts;
+use super::host::Cgroup;
 use super::known_issues::{self, Kind, KnownIssue};
 use super::risks;
 use super::text::bytes;
-use super::verdict::Verdict;
+use super::verdict::{Severity, Verdict};
 
 /// Waste below which a small instance is left alone, bytes.
 pub(super) const SMALL_WASTE: i64 = 100 << 20;
@@ -142,9 +143,9 @@ impl Advice {
     }
 }
 
-/// What to do about a verdict: the best first, refused advice last.
+/// What to do about a verdict that is so severe: the best first, refused advice last.
 #[must_use]
-pub fn advise(derived: &Derived<'_>, verdict: Verdict) -> Vec<Advice> {
+pub fn advise(derived: &Derived<'_>, verdict: Verdict, severity: Severity) -> Vec<Advice> {
     let mut advice = match verdict {
         Verdict::Unknown | Verdict::Small => Vec::new(),
         Verdict::Healthy => Vec::new(),
@@ -192,7 +193,12 @@ pub fn advise(derived: &Derived<'_>, verdict: Verdict) -> Vec<Advice> {
         }
     };
     advice.extend(upgrades(derived));
-    advice.extend(risks::remedies(derived));
+    // What threatens more than the verdict does comes first: to wait for a save is no
+    // advice where the save is what kills.
+    let (urgent, others): (Vec<_>, Vec<_>) =
+        risks::remedies(derived).partition(|(risk, _)| *risk > severity);
+    advice.splice(0..0, urgent.into_iter().map(|(_, advice)| advice));
+    advice.extend(others.into_iter().map(|(_, advice)| advice));
     advice.sort_by_key(|advice| advice.refused);
     advice
 }
@@ -442,16 +448,27 @@ fn leave_swap(derived: &Derived<'_>, swapped: u64) -> Advice {
     let machine = machine.unwrap_or_default();
     let held = machine.swap_total.zip(machine.swap_free);
     let held = held.map(|(total, free)| total.saturating_sub(free));
-    let fits = machine
-        .available
-        .zip(held)
-        .is_some_and(|(available, held)| available > held);
+    // What comes back is charged to its cgroups, which may be why it went: at their
+    // limits it would be killed.
+    let host = derived.sample.host.host();
+    let cgroups = host.and_then(|host| host.cgroups.as_deref());
+    let own = facts::swapped(derived).unwrap_or(0);
+    let into_cgroups = cgroups.is_some_and(|groups| {
+        let holds = |group: &Cgroup| group.free().is_some_and(|free| free > own);
+        groups.iter().all(holds)
+    });
+    let fits = into_cgroups
+        && machine
+            .available
+            .zip(held)
+            .is_some_and(|(available, held)| available > held);
     let caution = if fits {
         "reads back what all processes have in swap, which takes a while; make sure first that the \
          cause is gone: a cgroup's limit, other processes, a dataset too large"
     } else {
         "there is no room for it now: raise the limit of the cgroup, keep less data (a lower \
-         maxmemory), move other processes away; then swapoff -a and swapon -a read it back"
+         maxmemory), move other processes away, lower vm.swappiness; only then read it back with \
+         swapoff -a and swapon -a"
     };
     let mut advice = Advice::by_hand(Action::LeaveSwap, why, caution);
     advice.command = fits.then(|| "swapoff -a && swapon -a".to_owned());

@@ -75,7 +75,7 @@ pub fn diagnose(derived: &Derived<'_>) -> Diagnosis {
         defrag_reason: defrag::reason(derived),
         known_issues: told_issues(derived).map(|issue| issue.id).collect(),
         risks,
-        advice: advice::advise(derived, rule.verdict),
+        advice: advice::advise(derived, rule.verdict, verdict_severity),
     }
 }
 
@@ -133,6 +133,13 @@ fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
     let silent = sample.allocator().is_none() && !facts::is_starting(derived);
     if (silent || !jemalloc) && sample.answered() {
         missing.push("allocator statistics");
+    }
+    if sample
+        .host
+        .host()
+        .is_some_and(|host| host.cgroups.is_none())
+    {
+        missing.push("cgroup limits");
     }
     if facts::may_swap(derived) && facts::swapped(derived).is_none() {
         missing.push("VmSwap");

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::kills::Kills;
 use super::sample::Sample;
 use super::server::Server;
 
@@ -28,9 +29,6 @@ const LONG_SPACING: Duration = Duration::from_secs(30);
 /// the same as one part in so many.
 const FALL_BYTES: i64 = 1 << 20;
 const FALL_SHARE: i64 = 100;
-
-/// How long a kill for want of memory is news.
-const KILL_IS_NEWS: Duration = Duration::from_secs(3600);
 
 /// A millisecond counter may run ahead of our clock by the jitter of two round
 /// trips. Beyond that it is the reset defect: CONFIG RESETSTAT in a cycle makes
@@ -121,33 +119,6 @@ pub struct History {
     kills: Kills,
 }
 
-/// Kills seen, over all restarts: a kill of the server itself is one.
-#[derive(Debug, Default, Clone, Copy)]
-struct Kills {
-    /// The counter as read last.
-    counted: Option<u64>,
-    /// How many in a row within the last hour, and when the last was.
-    lately: Option<(u64, Duration)>,
-}
-
-impl Kills {
-    /// A counter that fell is another cgroup's.
-    fn follow(&mut self, now: Duration, counted: Option<u64>) {
-        if let Some((_, at)) = self.lately
-            && now.saturating_sub(at) > KILL_IS_NEWS
-        {
-            self.lately = None;
-        }
-        if let (Some(before), Some(counted)) = (self.counted, counted)
-            && counted > before
-        {
-            let known = self.lately.map_or(0, |(kills, _)| kills);
-            self.lately = Some((known.saturating_add(counted - before), now));
-        }
-        self.counted = counted.or(self.counted);
-    }
-}
-
 impl History {
     /// Takes a sample in and tells what happened since the one before. A sample
     /// of an instance that did not answer ends the past: what comes after an
@@ -159,11 +130,11 @@ impl History {
             return Rates::default();
         };
         let now = Mark::of(sample);
-        let oom_kills = sample.host.host().and_then(|host| host.oom_kills);
-        self.kills.follow(sample.at, oom_kills);
-        if self.restarted(server, &now) {
+        let restarted = self.restarted(server, &now);
+        self.kills.follow(sample.at, sample.host.host(), restarted);
+        if restarted {
             *self = Self {
-                kills: self.kills,
+                kills: std::mem::take(&mut self.kills),
                 ..Self::default()
             };
         }
@@ -175,7 +146,7 @@ impl History {
             .map(|last| between(&last, &now))
             .unwrap_or_default();
         self.remember(now);
-        rates.oom_killed = self.kills.lately.map(|(kills, _)| kills);
+        rates.oom_killed = self.kills.lately();
         rates.efficiency = self.efficiency(&now);
         self.follow_defrag(sample, &mut rates);
         self.last = Some(now);
@@ -310,7 +281,6 @@ fn grown(then: Option<u64>, now: Option<u64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::host::{Host, View};
     use crate::model::info::Info;
 
     fn push(history: &mut History, second: u64, text: &str) -> Rates {
@@ -414,28 +384,6 @@ mod tests {
             "the good times are over a minute ago"
         );
         assert!(history.ring.len() <= 14, "{}", history.ring.len());
-    }
-
-    #[test]
-    fn kills_are_news_for_an_hour_and_outlive_a_restart() {
-        let mut history = History::default();
-        let mut push = |second: u64, run: &str, kills: u64| {
-            let text = format!("redis_version:8.2.3\nrun_id:{run}\n");
-            let at = Duration::from_secs(second);
-            let mut sample = Sample::new(at, &Info::parse(text.as_bytes()), None);
-            sample.host = View::Here(Box::new(Host {
-                oom_kills: Some(kills),
-                ..Host::default()
-            }));
-            history.push(&sample).oom_killed
-        };
-        assert_eq!(push(1, "a", 7), None, "killed before anybody looked");
-        assert_eq!(push(2, "a", 8), Some(1));
-        assert_eq!(push(3, "b", 10), Some(3), "and the server with it");
-        assert_eq!(push(3603, "b", 10), Some(3));
-        assert_eq!(push(3604, "b", 10), None);
-        assert_eq!(push(3605, "b", 0), None, "another cgroup");
-        assert_eq!(push(3606, "b", 1), Some(1));
     }
 
     fn defragging(history: &mut History, second: u64, fragmented: u64) -> Rates {

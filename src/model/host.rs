@@ -34,12 +34,17 @@ impl View {
 pub struct Host {
     /// Of the server's process.
     pub process: Process,
-    /// Of the cgroups that hold it and limit memory, the innermost first; empty
-    /// where none does.
-    pub cgroups: Vec<Cgroup>,
+    /// Of the cgroups that hold it and limit memory, the innermost first: empty where
+    /// none does, `None` where they cannot be seen from here.
+    pub cgroups: Option<Vec<Cgroup>>,
+    /// The innermost cgroup, whether it limits or not.
+    pub cgroup: Option<Arc<str>>,
     /// Processes of its innermost cgroup that the kernel has killed for want of
     /// memory since that cgroup was made.
     pub oom_kills: Option<u64>,
+    /// The same of the cgroup around it and all that are in that one (v2): what is left
+    /// when a killed server's own cgroup goes with it.
+    pub oom_kills_around: Option<u64>,
     /// Of the machine.
     pub machine: Machine,
 }
@@ -198,7 +203,10 @@ impl Host {
     /// The cgroup with the lowest limit.
     #[must_use]
     pub fn tightest(&self) -> Option<&Cgroup> {
-        self.cgroups.iter().min_by_key(|group| group.limit)
+        self.cgroups
+            .as_ref()?
+            .iter()
+            .min_by_key(|group| group.limit)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod headroom;
 pub mod history;
 pub mod host;
 pub mod info;
+mod kills;
 pub mod known_issues;
 pub mod malloc_stats;
 pub mod risks;

@@ -47,15 +47,16 @@ struct Row {
 const RISKS: &[Row] = &[
     Row {
         name: "oom_killed",
-        short: "the kernel has killed a process of its cgroup",
+        short: "the kernel has killed for want of memory",
         holds: |d| match d.rates.oom_killed {
             Some(_) => Some(Severity::Critical),
             None => (d.sample.host.host()?.oom_kills? > 0).then_some(Severity::Fine),
         },
         why: |d| match (d.rates.oom_killed, d.sample.host.host()) {
             (Some(kills), _) => format!(
-                "the kernel has killed {kills} of its cgroup's processes for want of memory within \
-                 the last hour: the server itself, or the child that saved"
+                "the kernel has killed {kills} processes for want of memory within the last hour, in \
+                 its cgroup or with it: a child that saved, the server itself, or a neighbour; \
+                 rdb_last_bgsave_status and the kernel's log tell which"
             ),
             (None, host) => format!(
                 "since its cgroup was made the kernel has killed {} of its processes for want of \
@@ -80,21 +81,24 @@ const RISKS: &[Row] = &[
         },
         why: |d| {
             headroom(d, |room| {
-                format!(
-                    "{} of {} are taken, {:.0}%; {}",
+                let own = format!(
+                    "{} of {} are taken by it, {:.0}%",
                     size(room.rss.saturating_add(room.cow)),
                     size(room.limit),
-                    room.now(),
-                    whose(&room.limited_by)
-                )
+                    room.own()
+                );
+                let all = match room.cgroup_used {
+                    Some(used) if used > room.own() => {
+                        format!(", and its fullest cgroup is full to {used:.0}%")
+                    }
+                    _ => String::new(),
+                };
+                format!("{own}{all}; {}", whose(&room.limited_by))
             })
         },
         remedy: |d| {
             let room = d.headroom.as_ref()?;
-            let why = format!(
-                "{} are left until the kernel kills",
-                size(room.limit.saturating_sub(room.rss.saturating_add(room.cow)))
-            );
+            let why = format!("{} are left until the first limit", size(room.free));
             let caution = "raise the limit, bring back what is wasted, or keep less data: a lower \
                            maxmemory with an eviction policy";
             Some(Advice::by_hand(Action::MakeRoom, why, caution))
@@ -114,7 +118,7 @@ const RISKS: &[Row] = &[
                     None => "how much is usual is not known yet".to_owned(),
                 };
                 format!(
-                    "a child that saves while every page with data changes copies {} beside {} \
+                    "a child that saves while every page changes copies {} beside {} \
                      resident: {:.0}% of {}; {usual}",
                     size(room.copy_bound),
                     size(room.rss),
@@ -140,8 +144,8 @@ const RISKS: &[Row] = &[
         why: |d| {
             headroom(d, |room| {
                 format!(
-                    "with data up to maxmemory, {}, and at the ratio of now it would be {} \
-                     resident, more than {}: killed before it evicts",
+                    "with data up to maxmemory, {}, it would be about {} resident, more than {}: \
+                     killed before it evicts",
                     size(d.sample.fields.maxmemory.unwrap_or(0)),
                     size(room.rss_at_maxmemory.unwrap_or(0)),
                     size(room.limit)
@@ -161,9 +165,7 @@ const RISKS: &[Row] = &[
                 Overcommit::Never => machine.committed?.checked_add(rss)? > machine.commit_limit?,
                 Overcommit::Heuristic => rss > free_and_swap(&machine)?,
             };
-            let lenient = machine.kernel.is_some_and(|kernel| kernel >= LENIENT_SINCE)
-                && machine.overcommit == Some(Overcommit::Heuristic);
-            (refused && is_large(d)).then_some(match d.sample.forks() && !lenient {
+            (refused && is_large(d)).then_some(match d.sample.forks() && !is_lenient(&machine) {
                 true => Severity::Warning,
                 false => Severity::Fine,
             })
@@ -187,15 +189,7 @@ const RISKS: &[Row] = &[
                 ),
             }
         },
-        remedy: |_| {
-            let mut advice = Advice::by_hand(
-                Action::SetOvercommit,
-                "a fork is promised a copy of everything and takes little of it".to_owned(),
-                "for the whole machine, until a reboot: keep it in /etc/sysctl.d",
-            );
-            advice.command = Some("sysctl -w vm.overcommit_memory=1".to_owned());
-            Some(advice)
-        },
+        remedy: overcommit,
     },
     Row {
         name: "huge_pages",
@@ -207,10 +201,19 @@ const RISKS: &[Row] = &[
         why: |d| {
             let held = d.sample.host.host().and_then(|host| host.process.huge);
             let held = held.map(|held| format!("; {} are in huge pages now", size(held)));
+            let waits = d
+                .sample
+                .host
+                .host()
+                .and_then(|host| host.machine.huge_pages_wait);
+            let waits = match waits {
+                Some(true) => "; page faults wait while memory is compacted for them (defrag)",
+                _ => "",
+            };
             format!(
                 "transparent huge pages are on for this process: a write during a save copies 2 MiB \
                  instead of 4 KiB, and a freed page goes back only when its whole huge page is \
-                 free{}",
+                 free{waits}{}",
                 held.unwrap_or_default()
             )
         },
@@ -245,9 +248,11 @@ pub(super) fn of(derived: &Derived<'_>) -> Vec<Risk> {
     holding(derived).map(told).collect()
 }
 
-/// What to do about them.
-pub(super) fn remedies<'a>(derived: &'a Derived<'_>) -> impl Iterator<Item = Advice> + 'a {
-    holding(derived).filter_map(|(row, _)| (row.remedy)(derived))
+/// What to do about them, and how bad each is.
+pub(super) fn remedies<'a>(
+    derived: &'a Derived<'_>,
+) -> impl Iterator<Item = (Severity, Advice)> + 'a {
+    holding(derived).filter_map(|(row, severity)| Some((severity, (row.remedy)(derived)?)))
 }
 
 fn holding<'a>(derived: &'a Derived<'_>) -> impl Iterator<Item = (&'static Row, Severity)> + 'a {
@@ -262,7 +267,31 @@ pub(super) fn huge_pages(derived: &Derived<'_>) -> Option<HugePageState> {
     host.huge_pages(server.switches_huge_pages_off())
 }
 
-/// The largest `maxmemory` that leaves a tenth of the limit at the ratio of now.
+/// A machine that never promises too much does so by somebody's wish.
+fn overcommit(derived: &Derived<'_>) -> Option<Advice> {
+    let machine = derived.sample.host.host()?.machine;
+    let why = "a fork is promised a copy of everything and takes little of it".to_owned();
+    if machine.overcommit == Some(Overcommit::Never) {
+        let caution = "vm.overcommit_memory is 2 by somebody's wish: add swap or raise \
+                       vm.overcommit_ratio, so that a fork of this size can be promised";
+        return Some(Advice::by_hand(Action::SetOvercommit, why, caution));
+    }
+    if is_lenient(&machine) {
+        return None;
+    }
+    let caution = "for the whole machine, until a reboot: keep it in /etc/sysctl.d";
+    let mut advice = Advice::by_hand(Action::SetOvercommit, why, caution);
+    advice.command = Some("sysctl -w vm.overcommit_memory=1".to_owned());
+    Some(advice)
+}
+
+/// Whether this kernel promises a fork all but the impossible.
+fn is_lenient(machine: &Machine) -> bool {
+    machine.overcommit == Some(Overcommit::Heuristic)
+        && machine.kernel.is_some_and(|kernel| kernel >= LENIENT_SINCE)
+}
+
+/// The largest `maxmemory` that leaves a tenth of the limit.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -271,9 +300,10 @@ pub(super) fn huge_pages(derived: &Derived<'_>) -> Option<HugePageState> {
 )]
 fn lower_maxmemory(derived: &Derived<'_>) -> Option<Advice> {
     let room = derived.headroom.as_ref()?;
-    let ratio = derived.sample.ratio()?;
-    let fits = (room.limit as f64 * 0.9 / ratio) as u64 >> 20;
-    let why = format!("{fits} MiB of data fit into nine tenths of the limit at the ratio of now");
+    let maxmemory = derived.sample.fields.maxmemory?;
+    let grown = room.rss_at_maxmemory? as f64 / maxmemory as f64;
+    let fits = (room.limit as f64 * 0.9 / grown) as u64 >> 20;
+    let why = format!("about {fits} MiB of data fit into nine tenths of the limit");
     let caution = "evicts at once down to it, or refuses writes where the policy is noeviction; \
                    rather bring the ratio down first, or raise the limit";
     let command = format!("CONFIG SET maxmemory {fits}mb");

@@ -35,6 +35,7 @@ pub const COLUMNS: &[Column<Row>] = &[
     column("instance", "Instance", Kind::Key, SHOWN, |r| text(&r.instance)),
     column("verdict", "Verdict", Kind::Badge, SHOWN, |r| text(r.verdict().name())),
     column("severity", "Severity", Kind::Badge, SHOWN, |r| text(r.severity().name())),
+    column("urgency", "Urgency", Kind::Rank, HIDDEN, |r| json!(urgency(r))),
     column("status", "Status", Kind::Word, SHOWN, |r| text(status(r))),
     column("waste", "Wasted", Kind::SizeBar, SHOWN, |r| of(r, |k| size(k.waste))),
     column("used", "Used", Kind::Size, SHOWN, |r| of(r, |k| size(k.used))),
@@ -80,7 +81,7 @@ pub fn answer(rows: &[Row], help: &str) -> Value {
         "update_every": 1,
         "columns": columns,
         "data": data,
-        "default_sort_column": "waste",
+        "default_sort_column": "urgency",
         "group_by": {
             "verdict": { "name": "Verdict", "columns": ["verdict"] },
             "server": { "name": "Server", "columns": ["server"] },
@@ -131,9 +132,25 @@ fn ratio(row: &Row, index: usize) -> Value {
     of(row, |known| number(known.allocator_ratios[index]))
 }
 
+/// How bad it is, as a number to sort by.
+fn urgency(row: &Row) -> u8 {
+    match row.severity() {
+        Severity::Fine => 0,
+        Severity::Unknown => 1,
+        Severity::Warning => 2,
+        Severity::Critical => 3,
+    }
+}
+
 /// What threatens it beside its waste.
 fn risks(known: &Known) -> String {
-    let names = known.diagnosis.risks.iter().map(|risk| risk.name);
+    // What is only told, as a kill of long ago, stands in the reasoning alone.
+    let bad = known
+        .diagnosis
+        .risks
+        .iter()
+        .filter(|risk| risk.severity > Severity::Fine);
+    let names = bad.map(|risk| risk.name);
     names.collect::<Vec<_>>().join(", ").replace('_', " ")
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
+use super::lines;
 use super::reply::{Answer, TAIL};
 use super::request::{Reader, Request};
 use super::stream::Output;
@@ -22,6 +23,10 @@ use super::stream::Output;
 /// Bytes of values that may wait for the agent: some two seconds of a thousand
 /// instances. Beyond it all waiting values go, and what is collected next begins anew.
 pub const MOST_WAITING: usize = 4 << 20;
+
+/// Bytes of definitions that may wait: those of two thousand instances. Beyond it all
+/// that waits goes, and everything is defined anew.
+pub const MOST_DEFINITIONS: usize = 64 << 20;
 
 /// Bytes and number of answers that may wait for the agent: the table of a
 /// thousand instances, several times. Bodies that several share count once.
@@ -35,9 +40,6 @@ const MOST_REFUSALS: usize = 2 * MOST_ANSWERS.1;
 /// for no more than these.
 const ONE_WRITE: usize = 128 << 10;
 
-/// Longest line taken from stdin; the rest of a longer one is passed over.
-const LONGEST_LINE: u64 = 64 << 10;
-
 enum Block {
     Definitions(String),
     Values(String),
@@ -48,6 +50,9 @@ struct Queue {
     blocks: VecDeque<Block>,
     waiting: usize,
     dropped: u64,
+    /// Bytes of definitions that wait.
+    defining: usize,
+    lost: u64,
     /// Whole answers. They wait until what is collected is written.
     answers: VecDeque<Answer>,
     /// Bytes of these.
@@ -103,7 +108,16 @@ impl Writer {
         if queue.broken {
             return;
         }
+        if queue.defining + output.definitions.len() > MOST_DEFINITIONS {
+            // Values without their definitions end a plugin, so all goes.
+            queue.blocks.clear();
+            (queue.waiting, queue.defining) = (0, 0);
+            queue.dropped += 1;
+            queue.lost += 1;
+            return;
+        }
         if !output.definitions.is_empty() {
+            queue.defining += output.definitions.len();
             queue
                 .blocks
                 .push_back(Block::Definitions(output.definitions));
@@ -139,6 +153,13 @@ impl Writer {
         drop(queue);
         self.shared.changed.notify_all();
         true
+    }
+
+    /// How often waiting definitions were thrown away, and all values with them. Who
+    /// sees this number grow must define everything anew.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shared.lock().lost
     }
 
     /// How often waiting values were thrown away. Who sees this number grow must
@@ -180,7 +201,10 @@ impl Queue {
         while text.len() < ONE_WRITE {
             if let Some(block) = self.blocks.pop_front() {
                 match block {
-                    Block::Definitions(lines) => text.push_str(&lines),
+                    Block::Definitions(lines) => {
+                        self.defining -= lines.len();
+                        text.push_str(&lines);
+                    }
                     Block::Values(lines) => {
                         self.waiting -= lines.len();
                         text.push_str(&lines);
@@ -241,7 +265,7 @@ pub fn read(
     thread::Builder::new().name("stdin".into()).spawn(move || {
         let mut input = io::BufReader::new(input);
         let mut reader = Reader::default();
-        while let Some((line, whole)) = next_line(&mut input) {
+        while let Some((line, whole)) = lines::next(&mut input) {
             if !reader.feed(&line, whole).into_iter().all(&mut take) {
                 return;
             }
@@ -249,36 +273,6 @@ pub fn read(
         let _ = reader.end().into_iter().all(take);
     })?;
     Ok(())
-}
-
-/// The next line, shortened to [`LONGEST_LINE`], and whether it is whole; `None`
-/// at the end.
-fn next_line(input: &mut impl BufRead) -> Option<(String, bool)> {
-    let mut line = Vec::new();
-    io::Read::take(&mut *input, LONGEST_LINE)
-        .read_until(b'\n', &mut line)
-        .ok()?;
-    if line.is_empty() {
-        return None;
-    }
-    let cut = !line.ends_with(b"\n") && line.len() as u64 >= LONGEST_LINE;
-    if cut {
-        skip_line(input).ok()?;
-    }
-    Some((String::from_utf8_lossy(&line).into_owned(), !cut))
-}
-
-/// Passes over the rest of a line without keeping it.
-fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let buffer = input.fill_buf()?;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let length = buffer.len();
-        input.consume(end.map_or(length, |at| at + 1));
-        if end.is_some() || length == 0 {
-            return Ok(());
-        }
-    }
 }
 
 /// Waits until nobody reads stdout any more. A write would tell too, but a plugin
@@ -373,6 +367,28 @@ mod tests {
             text
         );
         assert!(!text.contains("old\n"));
+    }
+
+    /// Instances that come and go define charts again and again.
+    #[test]
+    fn definitions_are_bounded_too_and_their_loss_is_told() {
+        let (open, gate) = mpsc::channel();
+        let stuck = Stuck {
+            gate,
+            taken: Arc::default(),
+        };
+        let writer = Writer::start(stuck, |_| {}).unwrap();
+        let definitions = "x".repeat(MOST_DEFINITIONS / 8);
+        for _ in 0..20 {
+            writer.send(Output {
+                definitions: definitions.clone(),
+                values: "v".into(),
+            });
+            let queue = writer.shared.lock();
+            assert!(queue.defining <= MOST_DEFINITIONS, "{}", queue.defining);
+        }
+        assert!(writer.lost() >= 1 && writer.dropped() >= writer.lost());
+        drop(open);
     }
 
     #[test]

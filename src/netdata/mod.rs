@@ -7,6 +7,7 @@ pub mod agent;
 pub mod classes;
 pub mod diagnosis;
 pub mod functions;
+mod lines;
 pub mod link;
 pub mod reasoning;
 pub mod reply;

@@ -42,6 +42,8 @@ pub struct Output {
 struct Said {
     /// Dimensions defined, one bit each in the table's order; 0: not defined.
     dimensions: u64,
+    /// Whether it is to be defined anew: its labels changed.
+    again: bool,
     /// When its last values were taken.
     at: Option<Duration>,
     /// Variables as last sent, in the table's order.
@@ -129,7 +131,20 @@ impl Stream {
         let labels = server_labels(derived);
         if derived.sample.answered() && labels != self.server_labels {
             self.server_labels = labels;
-            self.said.fill(Said::default());
+            // What is defined stays known, whether it has values now or not: it is to be
+            // taken off the dashboard with the rest one day.
+            for said in &mut self.said {
+                said.again = true;
+                said.variables.clear();
+            }
+        }
+    }
+
+    /// What was said did not reach the agent: all is defined anew.
+    pub fn define_again(&mut self) {
+        self.forget_values();
+        for said in &mut self.said {
+            said.again = true;
         }
     }
 
@@ -138,10 +153,11 @@ impl Stream {
         let wanted = values.iter().enumerate().fold(known, |bits, (at, value)| {
             bits | (u64::from(value.is_some()) << at)
         });
-        if wanted == known {
+        if wanted == known && !self.said[index].again {
             return;
         }
         self.said[index].dimensions = wanted;
+        self.said[index].again = false;
         wire::chart(out, &self.chart_line(index, chart));
         if self.with_labels {
             self.labels(out);

@@ -23,6 +23,8 @@ pub enum Kind {
     Long,
     /// A number of order.
     Count,
+    /// A number to sort by, the highest first.
+    Rank,
     /// MiB.
     Size,
     /// MiB, as a bar beside those of the other rows.
@@ -60,6 +62,7 @@ impl Kind {
             Self::Text => Look("string", "value", "none", 0, None, "ascending", "count", "none"),
             Self::Long => Look("string", "value", "none", 0, None, "ascending", "count", "none"),
             Self::Count => Look("integer", "value", "number", 0, None, "ascending", "min", "none"),
+            Self::Rank => Look("integer", "value", "number", 0, None, "descending", "max", "none"),
             Self::Size => Look("float", "value", "number", 2, Some("MiB"), "descending", "sum", "range"),
             Self::SizeBar => Look("bar-with-integer", "bar", "number", 2, Some("MiB"), "descending", "sum", "range"),
             Self::Ratio => Look("float", "value", "number", 2, Some("ratio"), "descending", "max", "range"),

@@ -3,12 +3,14 @@
 //! Knows both versions and where each is mounted. Every file is optional. Must not
 //! know which process is asked for, nor judge what it reads.
 
-use std::path::{Path, PathBuf};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::host::Cgroup;
 
-use super::host::text;
+use super::host::{Kernel, text};
 use super::procfs::{counter, size};
 
 /// The names of one version's files.
@@ -19,8 +21,8 @@ struct Files {
     /// Swap alone, or memory and swap together.
     swap: &'static str,
     swap_is_beside: bool,
-    /// Rows of `memory.stat` that tell page cache.
-    cache: [&'static str; 2],
+    /// Rows of `memory.stat` that tell what goes before anybody is killed.
+    cache: &'static [&'static str],
     kills: &'static str,
 }
 
@@ -30,7 +32,7 @@ const V2: Files = Files {
     used: "memory.current",
     swap: "memory.swap.current",
     swap_is_beside: true,
-    cache: ["inactive_file", "active_file"],
+    cache: &["inactive_file", "active_file", "slab_reclaimable"],
     kills: "memory.events",
 };
 
@@ -40,7 +42,7 @@ const V1: Files = Files {
     used: "memory.usage_in_bytes",
     swap: "memory.memsw.usage_in_bytes",
     swap_is_beside: false,
-    cache: ["total_inactive_file", "total_active_file"],
+    cache: &["total_inactive_file", "total_active_file"],
     kills: "memory.oom_control",
 };
 
@@ -65,27 +67,36 @@ struct Limited {
     limit: u64,
 }
 
+/// The cgroups of a process are outside of what can be seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfSight;
+
 impl Membership {
-    /// Finds it by `/proc/PID/cgroup` and the mounts below `root`. `None` where
-    /// memory is not accounted, or the cgroup is outside of what can be seen.
-    #[must_use]
-    pub fn find(root: &Path, proc_cgroup: &str) -> Option<Self> {
-        let (files, path) = memory_path(proc_cgroup)?;
-        let (mount, above) = mount(root, files)?;
-        // In a container the mount shows a part of the tree alone.
-        let path = Path::new(path).strip_prefix(&above).ok()?;
-        // `/..` is a cgroup outside of our own namespace of them.
-        if path.components().any(|part| part.as_os_str() == "..") || !mount.join(path).is_dir() {
-            return None;
+    /// Finds it by `/proc/PID/cgroup` and the mounts below `root`. `None` where memory
+    /// is not accounted.
+    ///
+    /// # Errors
+    /// The agent is in a cgroup namespace that does not hold it.
+    pub fn find(root: &Path, pid: u32, proc_cgroup: &str) -> Result<Option<Self>, OutOfSight> {
+        if proc_cgroup.trim().is_empty() {
+            return Err(OutOfSight);
+        }
+        let Some((files, path)) = memory_path(proc_cgroup) else {
+            return Ok(None);
+        };
+        let (mount, above) = mount(root, files).ok_or(OutOfSight)?;
+        let path = place(root, &mount, &above, files, path).ok_or(OutOfSight)?;
+        if !holds(&mount.join(&path), pid) {
+            return Err(OutOfSight);
         }
         let mut membership = Self {
             files,
-            path: path.to_owned(),
+            path,
             mount,
             limited: Vec::new(),
         };
         membership.refresh();
-        Some(membership)
+        Ok(Some(membership))
     }
 
     /// Looks anew which cgroups have a limit: an operator may change them.
@@ -103,15 +114,32 @@ impl Membership {
 
     /// The cgroups with a limit as they are now.
     #[must_use]
-    pub fn limited(&self) -> Vec<Cgroup> {
-        let filled = |limited| filled(self.files, limited);
+    pub fn limited(&self, kernel: &Kernel) -> Vec<Cgroup> {
+        let filled = |limited: &Limited| Cgroup {
+            limit: limited.limit,
+            ..kernel.group(&limited.folder, || filled(self.files, limited))
+        };
         self.limited.iter().map(filled).collect()
+    }
+
+    /// Its path, as it is shown.
+    #[must_use]
+    pub fn path(&self) -> Arc<str> {
+        Arc::from(format!("/{}", self.path.display()))
     }
 
     /// Processes of the innermost cgroup killed for want of memory.
     #[must_use]
     pub fn oom_kills(&self) -> Option<u64> {
         let folder = self.mount.join(&self.path);
+        read(&folder, self.files.kills, |text| counter(text, "oom_kill"))
+    }
+
+    /// The same of the cgroup around it and all below that; v1 counts each by itself.
+    #[must_use]
+    pub fn oom_kills_around(&self) -> Option<u64> {
+        let around = self.path.parent().filter(|_| *self.files == V2)?;
+        let folder = self.mount.join(around);
         read(&folder, self.files.kills, |text| counter(text, "oom_kill"))
     }
 }
@@ -126,8 +154,8 @@ fn filled(files: &Files, limited: &Limited) -> Cgroup {
         false => swap.zip(used).map(|(both, used)| both.saturating_sub(used)),
     };
     let cache = read(folder, "memory.stat", |text| {
-        let [inactive, active] = files.cache;
-        counter(text, inactive)?.checked_add(counter(text, active)?)
+        let rows = files.cache.iter().filter_map(|row| counter(text, row));
+        rows.reduce(u64::saturating_add)
     });
     Cgroup {
         path: Arc::clone(&limited.path),
@@ -155,6 +183,73 @@ fn memory_path(proc_cgroup: &str) -> Option<(&'static Files, &str)> {
     let v2 = lines().find(|(controllers, _)| controllers.is_empty());
     let v1 = v1.map(|(_, path)| (&V1, path));
     v1.or(v2.map(|(_, path)| (&V2, path)))
+}
+
+/// Where below the mount a cgroup is that `/proc/PID/cgroup` names. What is printed
+/// there begins at the root of the reader's own namespace of cgroups.
+fn place(root: &Path, mount: &Path, above: &Path, files: &Files, path: &str) -> Option<PathBuf> {
+    let mut place = if root == Path::new("/") {
+        PathBuf::new()
+    } else {
+        namespace_root(mount, files).unwrap_or_default()
+    };
+    // In a container the mount shows a part of the tree alone.
+    let path = Path::new(path).strip_prefix(above).ok()?;
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => place.push(name),
+            Component::ParentDir if !place.pop() => return None,
+            Component::ParentDir
+            | Component::CurDir
+            | Component::RootDir
+            | Component::Prefix(_) => {}
+        }
+    }
+    Some(place)
+}
+
+/// Our own namespace's root, in the host's tree that is mounted at `mount`: the folder
+/// that we see as `/sys/fs/cgroup`, less what of it is told us as ours.
+fn namespace_root(mount: &Path, files: &Files) -> Option<PathBuf> {
+    let seen = match *files == V1 {
+        true => "/sys/fs/cgroup/memory",
+        false => "/sys/fs/cgroup",
+    };
+    let seen = Path::new(seen).metadata().ok()?;
+    let own = find_folder(mount, |meta| {
+        meta.ino() == seen.ino() && meta.dev() == seen.dev()
+    })?;
+    let told = text(Path::new("/proc/self/cgroup")).ok()?;
+    let (_, told) = memory_path(&told)?;
+    let own = own.strip_prefix(mount).ok()?.to_owned();
+    let above = own.to_str()?.strip_suffix(told.trim_matches('/'))?;
+    Some(PathBuf::from(above.trim_end_matches('/')))
+}
+
+/// The folder below another that is wanted.
+fn find_folder(below: &Path, wanted: impl Fn(&Metadata) -> bool) -> Option<PathBuf> {
+    let mut folders = vec![below.to_owned()];
+    for _ in 0..MOST_FOLDERS {
+        let folder = folders.pop()?;
+        if folder.metadata().is_ok_and(|meta| wanted(&meta)) {
+            return Some(folder);
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.extend(inner.map(|entry| entry.path()));
+    }
+    None
+}
+
+/// Cgroups looked through for our own.
+const MOST_FOLDERS: usize = 20_000;
+
+/// Whether the process is in the cgroup, as far as that can be told: a list that lacks
+/// it is another namespace's cgroup of that name.
+fn holds(folder: &Path, pid: u32) -> bool {
+    let listed = text(&folder.join("cgroup.procs")).unwrap_or_default();
+    let mut listed = listed.lines().peekable();
+    folder.is_dir() && (listed.peek().is_none() || listed.any(|line| line.parse() == Ok(pid)))
 }
 
 /// Where the hierarchy is mounted below `root`, and the cgroup that is shown there.

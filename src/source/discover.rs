@@ -37,6 +37,10 @@ const SOCKETS: &[&str] = &[
 /// Port by default.
 const PORT: u16 = 6379;
 
+/// How long a container is missed: it is not to be told as unreachable when it was
+/// replaced, which takes two minutes.
+const CONTAINER_GONE: Duration = Duration::from_secs(60);
+
 /// Folders of sockets that say nothing.
 const SOCKET_FOLDERS: &[&str] = &["/var/run/", "/run/", "/"];
 
@@ -100,7 +104,11 @@ fn of_process(
     for socket in listening.tcp {
         if apart {
             let reached = reached_from_outside(socket, &addresses);
-            ways.extend(reached.map(|way| job(&apart_name(&process, way), tcp(way))));
+            ways.extend(reached.map(|way| Job {
+                // Another container takes its place, with another name.
+                forget_after: process.container.is_some().then_some(CONTAINER_GONE),
+                ..job(&apart_name(&process, way), tcp(way))
+            }));
         } else {
             let way = reached_from_here(socket);
             ways.push(job(&tcp_name(way), tcp(way)));
@@ -205,16 +213,16 @@ fn socket_name(path: &Path) -> String {
     clean_name(&format!("local_{}", name.replace('/', "_")))
 }
 
-/// Whether two addresses are one for certain: every name of the loopback is.
+/// Whether two addresses are one for certain: `localhost` may be either of the
+/// loopback's.
 #[must_use]
 pub fn is_same(one: &Address, other: &Address) -> bool {
-    let loopback = |host: &str| {
-        let ip = host.parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
-    };
+    let name = |host: &str| host.eq_ignore_ascii_case("localhost");
+    let loopback =
+        |host: &str| name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     match (one, other) {
         (Address::Tcp { host: a, port: p }, Address::Tcp { host: b, port: q }) => {
-            p == q && (a == b || (loopback(a) && loopback(b)))
+            p == q && (a == b || (name(a) && loopback(b)) || (name(b) && loopback(a)))
         }
         (Address::Unix(a), Address::Unix(b)) => {
             a == b
@@ -234,21 +242,31 @@ pub enum Reached {
     Refused(Box<Job>, Trouble),
     /// It does not answer in time; worth another try.
     Silent,
-    /// No way leads to it: why the first one does not.
-    Unreachable(String),
+    /// No way leads to it.
+    Unreachable {
+        /// Why the first one does not.
+        why: String,
+        /// Whether somebody is there all the same, who is no server.
+        taken: bool,
+    },
 }
 
-/// Tries the ways to a candidate, one after the other.
+/// Tries the ways to a candidate, one after the other: one that lets nobody in by the
+/// one may by another, as protected mode does.
 pub async fn reach(
     candidate: &Candidate,
     kernel: &Arc<Kernel>,
     epoch: Instant,
     patience: Duration,
 ) -> Reached {
-    let mut why = None;
+    let (mut why, mut refused, mut taken) = (None, None, false);
     for job in &candidate.ways {
         let poller = Poller::new(Arc::new(job.clone()), epoch);
-        let answer = poller.on_kernel(Arc::clone(kernel)).collect(patience).await;
+        let answer = poller
+            .on_kernel(Arc::clone(kernel))
+            .patiently()
+            .collect(patience)
+            .await;
         let trouble = match answer {
             Ok(sample) if leads_to(candidate, &sample) => {
                 return Reached::Found(Box::new(job.clone()), Box::new(sample));
@@ -256,18 +274,26 @@ pub async fn reach(
             Ok(_) => "another server answers there".to_owned(),
             Err(Trouble::Silent) => return Reached::Silent,
             Err(trouble @ (Trouble::Connect(_) | Trouble::Lost(_) | Trouble::NotInfo)) => {
+                taken |= !matches!(trouble, Trouble::Connect(_));
                 trouble.to_string()
             }
-            Err(trouble) => return Reached::Refused(Box::new(job.clone()), trouble),
+            Err(trouble) => {
+                refused.get_or_insert((job, trouble));
+                continue;
+            }
         };
         why.get_or_insert(format!("{}: {trouble}", job.address));
+    }
+    if let Some((job, trouble)) = refused {
+        return Reached::Refused(Box::new(job.clone()), trouble);
     }
     let nowhere = if candidate.apart {
         "it listens in a network of its own, at no address that is reached from here"
     } else {
         "where it listens cannot be told"
     };
-    Reached::Unreachable(why.unwrap_or_else(|| nowhere.to_owned()))
+    let why = why.unwrap_or_else(|| nowhere.to_owned());
+    Reached::Unreachable { why, taken }
 }
 
 /// Whether it was the candidate that answered. In a network of its own the kernel
@@ -341,13 +367,20 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_the_loopback_is_the_same() {
+    fn localhost_may_be_either_of_the_loopbacks() {
         let tcp = |host: &str, port| Address::Tcp {
             host: host.into(),
             port,
         };
         let here = tcp("127.0.0.1", 6379);
-        assert!(is_same(&here, &tcp("localhost", 6379)) && is_same(&here, &tcp("::1", 6379)));
+        assert!(
+            is_same(&here, &tcp("localhost", 6379))
+                && is_same(&tcp("LocalHost", 6379), &tcp("::1", 6379))
+        );
+        assert!(
+            !is_same(&here, &tcp("::1", 6379)),
+            "another server may listen there"
+        );
         assert!(!is_same(&here, &tcp("127.0.0.1", 6380)) && !is_same(&here, &tcp("db", 6379)));
         assert!(is_same(&tcp("db", 1), &tcp("db", 1)));
         assert!(is_same(

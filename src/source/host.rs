@@ -4,6 +4,7 @@
 //! not know which process belongs to whom (that is `identify.rs`), nor what a text
 //! means (`procfs.rs`).
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,14 +13,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::host::{Host, Machine, Process};
+use crate::model::host::{Cgroup, Host, Machine, Process};
 
-use super::cgroup::Membership;
+use super::cgroup::{Membership, OutOfSight};
 use super::processes::{self, ServerProcess};
 use super::procfs::{self, Status};
 
-/// Longest text taken from a file of the kernel's that is read whole.
-const LONGEST: u64 = 1 << 20;
+/// Longest text taken from a file of the kernel's that is read whole: a hundred
+/// thousand unix sockets.
+const LONGEST: u64 = 16 << 20;
 
 /// How old what all instances share may be: the machine's figures, its processes.
 const SHARED: Duration = Duration::from_millis(900);
@@ -33,11 +35,19 @@ const AGAIN_EVERY: Duration = Duration::from_secs(10);
 pub struct Kernel {
     root: PathBuf,
     machine: Mutex<Option<(Instant, Machine)>>,
-    servers: Mutex<Option<(Instant, Arc<Vec<ServerProcess>>)>>,
+    servers: Mutex<Option<Seen>>,
+    /// How full cgroups are, shared by all instances below them.
+    groups: Mutex<HashMap<PathBuf, (Instant, Cgroup)>>,
     /// A process that is stuck in the kernel may hold up who reads its title: of all
     /// threads it gets these and no more.
     turns: Arc<Semaphore>,
 }
+
+/// Server processes, and when they were looked for.
+type Seen = (Instant, Arc<Vec<ServerProcess>>);
+
+/// Cgroups beyond which those are let go that nobody asked for lately.
+const KEPT_GROUPS: usize = 256;
 
 /// Looks for processes that may be under way at once.
 const TURNS: usize = 2;
@@ -51,6 +61,7 @@ impl Kernel {
             root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
             machine: Mutex::new(None),
             servers: Mutex::new(None),
+            groups: Mutex::default(),
             turns: Arc::new(Semaphore::new(TURNS)),
         }
     }
@@ -87,6 +98,24 @@ impl Kernel {
         text(&self.of_process(1, "status")).is_err()
     }
 
+    /// How full a cgroup is, read by `read` where that is not known for a second.
+    #[must_use]
+    pub fn group(&self, folder: &Path, read: impl FnOnce() -> Cgroup) -> Cgroup {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, group)) = groups.get(folder)
+            && at.elapsed() < SHARED
+        {
+            return group.clone();
+        }
+        // Those that nobody asks for any more go.
+        if groups.len() > KEPT_GROUPS {
+            groups.retain(|_, (at, _)| at.elapsed() < SHARED);
+        }
+        let group = read();
+        groups.insert(folder.to_owned(), (Instant::now(), group.clone()));
+        group
+    }
+
     /// Waits for a turn to look for a process; it is over when dropped.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
@@ -96,15 +125,18 @@ impl Kernel {
     /// connect meanwhile share one look. Takes some milliseconds.
     #[must_use]
     pub fn servers(&self) -> Arc<Vec<ServerProcess>> {
-        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some((at, servers)) if at.elapsed() < SHARED => Arc::clone(servers),
-            _ => {
-                let servers = Arc::new(processes::all(self));
-                *known = Some((Instant::now(), Arc::clone(&servers)));
-                servers
-            }
-        }
+        let known = |servers: &Mutex<Option<Seen>>| {
+            let known = servers.lock().unwrap_or_else(PoisonError::into_inner);
+            let recent = known.as_ref().filter(|(at, _)| at.elapsed() < SHARED);
+            recent.map(|(_, servers)| Arc::clone(servers))
+        };
+        known(&self.servers).unwrap_or_else(|| {
+            // Not while others wait: it may take long.
+            let servers = Arc::new(processes::all(self));
+            let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some((Instant::now(), Arc::clone(&servers)));
+            servers
+        })
     }
 
     /// The machine's figures, at most a second old.
@@ -140,7 +172,8 @@ impl Kernel {
 pub struct Watched {
     pid: u32,
     start_time: u64,
-    cgroup: Option<Membership>,
+    cgroup: Result<Option<Membership>, OutOfSight>,
+    cgroup_path: Option<Arc<str>>,
     looked_again: Instant,
 }
 
@@ -151,7 +184,8 @@ impl Watched {
         let mut watched = Self {
             pid,
             start_time,
-            cgroup: None,
+            cgroup: Err(OutOfSight),
+            cgroup_path: None,
             looked_again: Instant::now(),
         };
         watched.find_cgroup(kernel);
@@ -172,7 +206,7 @@ impl Watched {
         let status = kernel.status(self.pid).ok()?;
         // A process that is dead and not yet buried has no memory.
         status.rss?;
-        let cgroup = self.cgroup.as_ref();
+        let cgroup = self.cgroup.as_ref().ok().and_then(Option::as_ref);
         Some(Host {
             process: Process {
                 pid: self.pid,
@@ -182,8 +216,14 @@ impl Watched {
                 huge_pages_enabled: status.huge_pages_enabled,
                 huge: None,
             },
-            cgroups: cgroup.map(Membership::limited).unwrap_or_default(),
+            cgroups: match &self.cgroup {
+                Ok(Some(cgroup)) => Some(cgroup.limited(kernel)),
+                Ok(None) => Some(Vec::new()),
+                Err(OutOfSight) => None,
+            },
+            cgroup: self.cgroup_path.clone(),
             oom_kills: cgroup.and_then(Membership::oom_kills),
+            oom_kills_around: cgroup.and_then(Membership::oom_kills_around),
             machine: kernel.machine(),
         })
     }
@@ -210,16 +250,19 @@ impl Watched {
     /// A process may be moved, and a limit be changed.
     fn find_cgroup(&mut self, kernel: &Kernel) {
         let told = text(&kernel.of_process(self.pid, "cgroup")).unwrap_or_default();
-        self.cgroup = Membership::find(kernel.root(), &told);
+        self.cgroup = Membership::find(kernel.root(), self.pid, &told);
+        let cgroup = self.cgroup.as_ref().ok().and_then(Option::as_ref);
+        self.cgroup_path = cgroup.map(Membership::path);
     }
 }
 
-/// A text of the kernel's.
+/// A text of the kernel's. Names in it may be anybody's bytes.
 ///
 /// # Errors
-/// It is not there, not readable, or no text.
+/// It is not there, or not readable.
 pub(super) fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
 }

@@ -72,6 +72,8 @@ const ANOTHER_SIZE: &str = "the process that listens at the socket is of another
                             says";
 const NOBODY: &str = "no process of this machine fits what INFO says: a published port of a \
                       container, or a proxy";
+const UNTITLED: &str = "its sockets cannot be seen by this user, and its title does not name the port: \
+                        proxies look the same; keep the default proc-title-template";
 const SEVERAL: &str = "several processes of this machine fit what INFO says";
 
 /// Looks for it. Reads `/proc`, and may take some milliseconds.
@@ -126,12 +128,14 @@ fn by_connection(
     {
         candidates.extend(processes::of(kernel, claimed_pid));
     }
-    candidates.retain(|process| {
-        process.own_pid == claimed_pid
-            && rss_fits(kernel, process.pid, claimed)
-            && process.holds(kernel, server, client)
-    });
+    candidates
+        .retain(|process| process.own_pid == claimed_pid && rss_fits(kernel, process.pid, claimed));
+    let silent = candidates
+        .iter()
+        .any(|process| process.is_silent(kernel, server.port()));
+    candidates.retain(|process| process.holds(kernel, server, client));
     match candidates.len() {
+        0 if silent => Err(UNTITLED),
         0 => Err(NOBODY),
         1 => candidates.pop().ok_or(NOBODY),
         _ => Err(SEVERAL),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::model::host::View;
 use crate::model::sample::Sample;
@@ -19,8 +20,13 @@ use super::identify::{self, Claimed, Ends, Identity};
 /// Looks in a row for a process that cannot be told yet, before it is rested.
 const TRIES: u32 = 3;
 
-/// How long it is rested then.
+/// How long it is rested then; and how long where it seems to run elsewhere, for a
+/// container that was only just started does too.
 const REST: Duration = Duration::from_secs(10);
+const REST_ELSEWHERE: Duration = Duration::from_secs(60);
+
+/// How long the first look may hold up a collection; then it goes on beside them.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
 
 /// What is known of the process at the other end.
 #[derive(Debug)]
@@ -29,8 +35,8 @@ enum Known {
     Nothing,
     /// It is this one.
     Process(Box<Watched>),
-    /// It runs elsewhere.
-    Elsewhere,
+    /// It seems to run elsewhere: how often it was tried, and when last.
+    Elsewhere(u32, Instant),
     /// It cannot be told: why, how often it was tried, and when last.
     Unsure(Arc<str>, u32, Instant),
 }
@@ -39,6 +45,7 @@ enum Known {
 #[derive(Debug)]
 pub struct Neighbour {
     kernel: Arc<Kernel>,
+    patient: bool,
     closely: bool,
     known: Known,
     /// A look that takes longer than a collection is awaited by the next: whatever
@@ -52,10 +59,16 @@ impl Neighbour {
     pub fn new(kernel: Arc<Kernel>) -> Self {
         Self {
             kernel,
+            patient: false,
             closely: false,
             known: Known::Nothing,
             looking: None,
         }
+    }
+
+    /// Waits for each look to be done.
+    pub fn be_patient(&mut self) {
+        self.patient = true;
     }
 
     /// Reads what costs the kernel some work too: for a person's question.
@@ -83,30 +96,44 @@ impl Neighbour {
         if let Some(view) = self.read() {
             return view;
         }
-        match &self.known {
-            Known::Elsewhere => return View::Elsewhere,
-            Known::Unsure(why, tries, at) if *tries >= TRIES && at.elapsed() < REST => {
-                return View::Unsure(Arc::clone(why));
-            }
-            _ => {}
-        }
         let tries = match &self.known {
-            Known::Unsure(_, tries, _) => *tries + 1,
-            _ => 1,
+            Known::Elsewhere(tries, at) => {
+                if *tries >= TRIES && at.elapsed() < REST_ELSEWHERE {
+                    return View::Elsewhere;
+                }
+                *tries
+            }
+            Known::Unsure(why, tries, at) => {
+                if *tries >= TRIES && at.elapsed() < REST {
+                    return View::Unsure(Arc::clone(why));
+                }
+                *tries
+            }
+            Known::Nothing | Known::Process(_) => 0,
         };
-        match self.identify(ends, sample, program).await {
+        let wait = match (self.patient, &self.looking) {
+            (true, _) => Duration::MAX,
+            (false, None) => FIRST_LOOK,
+            (false, Some(_)) => Duration::ZERO,
+        };
+        let looked = timeout(wait, self.identify(ends, sample, program)).await;
+        let Ok(identity) = looked else {
+            return View::Unsure(Arc::from("its process is still being looked for"));
+        };
+        let (tries, now) = (tries.saturating_add(1), Instant::now());
+        match identity {
             Identity::Process(pid, start_time) => {
                 let watched = Watched::new(&self.kernel, pid, start_time);
                 self.known = Known::Process(Box::new(watched));
                 self.read().unwrap_or_default()
             }
             Identity::Elsewhere => {
-                self.known = Known::Elsewhere;
+                self.known = Known::Elsewhere(tries, now);
                 View::Elsewhere
             }
             Identity::Unsure(why) => {
                 let why: Arc<str> = Arc::from(why);
-                self.known = Known::Unsure(Arc::clone(&why), tries, Instant::now());
+                self.known = Known::Unsure(Arc::clone(&why), tries, now);
                 View::Unsure(why)
             }
         }

@@ -114,11 +114,22 @@ impl Poller {
         self.asks_build = true;
     }
 
+    /// Waits for the kernel's word with the first sample already.
+    #[must_use]
+    pub fn patiently(mut self) -> Self {
+        if let Some(neighbour) = &mut self.neighbour {
+            neighbour.be_patient();
+        }
+        self
+    }
+
     /// Asks the kernel what costs it some work too: for a person's question.
-    pub fn look_closely(&mut self) {
+    #[must_use]
+    pub fn closely(mut self) -> Self {
         if let Some(neighbour) = &mut self.neighbour {
             neighbour.look_closely();
         }
+        self
     }
 
     /// The instance's process, where it is known to run on this machine.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::claims::ProcessId;
 use super::host::{Kernel, text};
+use super::procfs;
 use super::sockets::{self, Tcp};
 
 /// Programs that are looked for, by the name that the kernel has of them.
@@ -76,11 +77,17 @@ pub fn all(kernel: &Kernel) -> Vec<ServerProcess> {
 #[must_use]
 pub fn of(kernel: &Kernel, pid: u32) -> Option<ServerProcess> {
     let status = kernel.status(pid).ok()?;
-    let title = text(&kernel.of_process(pid, "cmdline")).unwrap_or_default();
+    let stat = text(&kernel.of_process(pid, "stat")).ok()?;
+    // To read a title takes the lock of the process' memory, which one that is stuck in
+    // the kernel may hold for ever.
+    let title = match procfs::is_stuck(&stat) {
+        true => String::new(),
+        false => text(&kernel.of_process(pid, "cmdline")).unwrap_or_default(),
+    };
     let cgroup = text(&kernel.of_process(pid, "cgroup")).unwrap_or_default();
     Some(ServerProcess {
         pid,
-        start_time: kernel.start_time(pid)?,
+        start_time: procfs::start_time(&stat)?,
         // Before Linux 4.1 nobody tells: containers are not told apart then.
         own_pid: status.own_pid.unwrap_or(pid),
         uid: status.uid?,
@@ -104,9 +111,7 @@ fn network(kernel: &Kernel, process: &str) -> Option<u64> {
 }
 
 fn parent(kernel: &Kernel, pid: u32) -> Option<u32> {
-    let stat = text(&kernel.of_process(pid, "stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    procfs::parent(&text(&kernel.of_process(pid, "stat")).ok()?)
 }
 
 /// The first 12 digits of the container's id, as every tool shows it: of Docker,
@@ -194,7 +199,10 @@ impl ServerProcess {
         };
         tcp.retain(|socket| !is_bus(socket.port()));
         // 127.0.0.1 before ::1 before all others, and the same each time.
-        tcp.sort_by_key(|socket| (socket.port(), socket.is_ipv6(), *socket));
+        tcp.sort_by_key(|socket| {
+            let apart = !socket.ip().is_loopback() && !socket.ip().is_unspecified();
+            (apart, socket.port(), socket.is_ipv6(), *socket)
+        });
         tcp.dedup();
         unix.sort();
         Listening { tcp, unix }
@@ -205,6 +213,12 @@ impl ServerProcess {
     pub fn addresses(&self, kernel: &Kernel) -> Vec<IpAddr> {
         let trie = text(&kernel.of_process(self.pid, "net/fib_trie")).unwrap_or_default();
         sockets::own_addresses(&trie)
+    }
+
+    /// Whether nothing but its title could tell where it listens, and that does not.
+    #[must_use]
+    pub fn is_silent(&self, kernel: &Kernel, port: u16) -> bool {
+        self.sockets(kernel).is_none() && titled(&self.title).0 != Some(port)
     }
 
     /// Whether this very connection ends at a socket that it holds: `server` and
@@ -253,13 +267,14 @@ impl ServerProcess {
 /// Port and socket that a title names (server.c `redisSetProcTitle`, since 6.2 by
 /// `proc-title-template`): `redis-server *:6379`, `redis-server unixsocket:/path`.
 fn titled(title: &str) -> (Option<u16>, Option<PathBuf>) {
-    let mut words = title.split_whitespace().skip(1);
-    let Some(first) = words.next() else {
+    if let Some((_, path)) = title.split_once(" unixsocket:") {
+        // A path may have blanks; the mode of the server stands behind it in brackets.
+        let path = path.rsplit_once(" [").map_or(path, |(path, _)| path);
+        return (None, Some(PathBuf::from(path.trim_end())));
+    }
+    let Some(first) = title.split_whitespace().nth(1) else {
         return (None, None);
     };
-    if let Some(path) = first.strip_prefix("unixsocket:") {
-        return (None, Some(PathBuf::from(path)));
-    }
     let port = first
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse().ok());
@@ -280,6 +295,11 @@ mod tests {
                 "redis-server unixsocket:/run/r.sock",
                 None,
                 Some("/run/r.sock"),
+            ),
+            (
+                "redis-server unixsocket:/run/a b.sock [cluster]",
+                None,
+                Some("/run/a b.sock"),
             ),
             ("redis-server 127.0.0.1:0", None, None),
             ("redis-server /etc/redis/redis.conf", None, None),

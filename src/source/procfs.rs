@@ -72,6 +72,21 @@ pub fn start_time(stat: &str) -> Option<u64> {
     rest.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// The pid of its parent: field 4 of `/proc/PID/stat`.
+#[must_use]
+pub fn parent(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether it waits in the kernel and cannot be woken, `D`: field 3 of
+/// `/proc/PID/stat`.
+#[must_use]
+pub fn is_stuck(stat: &str) -> bool {
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|state| state.starts_with('D'))
+}
+
 /// Reads `/proc/meminfo` into the fields that it has.
 #[must_use]
 pub fn meminfo(text: &str) -> Machine {
@@ -214,6 +229,9 @@ mod tests {
                 "{name}"
             );
         }
+        let stuck = format!("812 (a) S 1 (b) {}", fields.replacen('S', "D", 1));
+        assert!(is_stuck(&stuck) && !is_stuck(&format!("812 (D) {fields}")));
+        assert_eq!((parent(&stuck), parent("812 (x")), (Some(1), None));
         assert_eq!(start_time("812 (x"), None);
         assert_eq!(start_time("812 (x) S 1"), None);
     }

@@ -117,7 +117,7 @@ fn all_ancestors_of_version_2_are_looked_at() {
     let service = "/a.slice/b.slice/redis.service";
     let inner = group(service, 1 << 30, Some(500_000_000), None, Some(4096));
     let outer = group("/a.slice", 900_000_000, Some(700_000_000), Some(120), None);
-    assert_eq!(host.cgroups, [inner, outer.clone()]);
+    assert_eq!(host.cgroups, Some(vec![inner, outer.clone()]));
     assert_eq!(
         host.tightest(),
         Some(&outer),
@@ -170,7 +170,7 @@ fn version_1_counts_swap_with_the_memory_and_prints_a_number_for_no_limit() {
         Some(70),
         Some(30_000_000),
     );
-    assert_eq!((host.cgroups, host.oom_kills), (vec![own], Some(7)));
+    assert_eq!((host.cgroups, host.oom_kills), (Some(vec![own]), Some(7)));
 }
 
 #[test]
@@ -178,14 +178,34 @@ fn no_limit_is_no_limit() {
     let unlimited = Tree::new("0::/a\n")
         .file("sys/fs/cgroup/cgroup.controllers", "memory\n")
         .file("sys/fs/cgroup/a/memory.max", "max\n");
+    let unaccounted = Tree::new("3:cpu:/a\n");
+    for tree in [unlimited, unaccounted] {
+        assert_eq!(tree.host().cgroups, Some(Vec::new()));
+    }
+}
+
+/// A cgroup that cannot be seen may limit: that is not to be taken for none.
+#[test]
+fn what_cannot_be_seen_is_not_unlimited() {
     let outside = v2().file("proc/812/cgroup", "0::/../../other\n");
     let unmounted = Tree::new("0::/a\n");
+    let gone = v2().file("proc/812/cgroup", "0::/a.slice/gone\n");
+    // Another namespace's cgroup of the same name.
+    let another = v2().file(
+        "sys/fs/cgroup/a.slice/b.slice/redis.service/cgroup.procs",
+        "811\n8120\n",
+    );
     let none = Tree::new("").without("proc/812/cgroup");
-    for tree in [unlimited, outside, unmounted, none] {
+    for tree in [outside, unmounted, gone, another, none] {
         let host = tree.host();
-        assert_eq!((host.cgroups.len(), host.oom_kills), (0, None));
+        assert_eq!((host.cgroups, host.oom_kills), (None, None));
         assert!(host.process.rss.is_some(), "and costs nothing else");
     }
+    let own = v2().file(
+        "sys/fs/cgroup/a.slice/b.slice/redis.service/cgroup.procs",
+        "811\n812\n",
+    );
+    assert_eq!(own.host().cgroups.map(|all| all.len()), Some(2));
 }
 
 #[test]
@@ -197,8 +217,9 @@ fn what_is_not_there_costs_only_itself() {
     let host = tree.host();
     assert_eq!((host.machine.total, host.machine.huge_pages), (None, None));
     assert_eq!(host.machine.swappiness, Some(10));
-    assert_eq!(host.cgroups[1].used, None);
-    assert_eq!(host.cgroups[1].free(), None);
+    let groups = host.cgroups.unwrap();
+    assert_eq!(groups[1].used, None);
+    assert_eq!(groups[1].free(), None);
     // A folder in the place of a file is what even root cannot read.
     fs::create_dir(tree.path("proc/meminfo")).unwrap();
     assert_eq!(tree.host().machine.total, None);
@@ -209,7 +230,10 @@ fn a_limit_that_is_changed_is_seen() {
     let tree = v2();
     let kernel = tree.kernel();
     let mut watched = Watched::new(&kernel, 812, 500);
-    assert_eq!(watched.read(&kernel).unwrap().cgroups.len(), 2);
+    assert_eq!(
+        watched.read(&kernel).unwrap().cgroups.map(|all| all.len()),
+        Some(2)
+    );
     let tree = tree.file("sys/fs/cgroup/a.slice/b.slice/memory.max", "800000000\n");
     assert!(watched.look_again(&kernel));
     let host = watched.read(&kernel).unwrap();

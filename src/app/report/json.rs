@@ -138,7 +138,7 @@ struct HostRead<'a> {
     huge_pages: Option<u64>,
     huge_pages_enabled: Option<bool>,
     oom_kills: Option<u64>,
-    cgroups: Vec<Group<'a>>,
+    cgroups: Option<Vec<Group<'a>>>,
     memory: Option<u64>,
     available: Option<u64>,
     swap_total: Option<u64>,
@@ -293,7 +293,10 @@ fn host(found: &Found) -> HostRead<'_> {
         huge_pages: process.huge,
         huge_pages_enabled: process.huge_pages_enabled,
         oom_kills: host.oom_kills,
-        cgroups: host.cgroups.iter().map(group).collect(),
+        cgroups: host
+            .cgroups
+            .as_ref()
+            .map(|groups| groups.iter().map(group).collect()),
         memory: machine.total,
         available: machine.available,
         swap_total: machine.swap_total,
@@ -365,7 +368,7 @@ mod tests {
             r#""cow":null,"free":null,"first_met":null,"copy_bound":null,"copy_usual":null,"#,
             r#""rss_at_maxmemory":null,"now":null,"worst_case":null},"#,
             r#""host":{"pid":null,"rss":null,"peak":null,"swap":null,"huge_pages":null,"#,
-            r#""huge_pages_enabled":null,"oom_kills":null,"cgroups":[],"memory":null,"#,
+            r#""huge_pages_enabled":null,"oom_kills":null,"cgroups":null,"memory":null,"#,
             r#""available":null,"swap_total":null,"swap_free":null,"overcommit":null,"#,
             r#""swappiness":null,"transparent_hugepage":null,"unsure":null},"#,
             r#""error":"cannot connect"}"#,
