@@ -12,18 +12,24 @@
 pub mod agent;
 pub mod answers;
 pub mod apart;
+pub mod cgroup;
 pub mod checker;
 pub mod fake;
 pub mod health;
+pub mod huge_pages;
 pub mod plugin;
 pub mod process;
 pub mod servers;
+pub mod swap;
 
 pub use agent::{Agent, AgentBuilder};
+pub use cgroup::Cgroup;
 pub use checker::{AnswerSeen, ChartSeen, Checker, DimensionSeen};
 pub use fake::Fake;
+pub use huge_pages::HugePages;
 pub use plugin::{PluginBuilder, PluginRun};
-pub use servers::{Kind, Server, ServerBuilder};
+pub use servers::{Kind, Rewrite, Server, ServerBuilder};
+pub use swap::SwapFile;
 
 use std::time::{Duration, Instant};
 

@@ -25,9 +25,17 @@ pub struct PluginBuilder {
     env: BTreeMap<String, Option<String>>,
     files: Vec<(PathBuf, String)>,
     version: String,
+    under: Vec<String>,
 }
 
 impl PluginBuilder {
+    /// Runs it by these words, which become the program that is named behind them:
+    /// `setpriv` and the like.
+    pub fn under(mut self, words: &[String]) -> Self {
+        self.under = words.to_vec();
+        self
+    }
+
     /// One argument; the agent gives the update interval in seconds alone.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_string());
@@ -80,13 +88,17 @@ impl PluginBuilder {
         }
         let (reader, writer) = std::io::pipe().unwrap_or_else(|e| panic!("no pipe: {e}"));
         let start = Instant::now();
-        let mut child = process::spawn(&self.binary, Tie::DiesWithUs, |command| {
+        let mut words: Vec<PathBuf> = self.under.iter().map(PathBuf::from).collect();
+        words.push(self.binary.clone());
+        let program = words.remove(0);
+        let mut child = process::spawn(&program, Tie::DiesWithUs, |command| {
             for (name, _) in std::env::vars_os() {
                 if name.to_string_lossy().starts_with("NETDATA") {
                     command.env_remove(name);
                 }
             }
             command
+                .args(&words)
                 .args(&self.args)
                 .env("NETDATA_VERSION", &self.version)
                 .env("NETDATA_UPDATE_EVERY", "1")
@@ -138,6 +150,7 @@ impl PluginRun {
             env: BTreeMap::new(),
             files: Vec::new(),
             version: "v1.37.1".to_string(),
+            under: Vec::new(),
         }
     }
 

@@ -78,6 +78,23 @@ fn tied(program: &Path) -> Command {
     command
 }
 
+/// The words that run a program as another user, still dying with us: the kernel
+/// forgets the death signal where the user changes.
+pub fn as_user(id: u32) -> Vec<String> {
+    let id = id.to_string();
+    let words = [
+        "setpriv",
+        "--reuid",
+        &id,
+        "--regid",
+        &id,
+        "--clear-groups",
+        "--pdeathsig",
+        "KILL",
+    ];
+    words.map(str::to_string).to_vec()
+}
+
 /// Sends a signal by its name without `SIG`: `TERM`, `STOP`, …
 pub fn signal(pid: u32, name: &str) -> bool {
     // The program and not the shell's own: some `sh` have no `kill -STOP`.

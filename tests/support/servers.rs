@@ -8,6 +8,7 @@ mod load;
 mod start;
 
 pub use kinds::Kind;
+pub use load::Rewrite;
 pub use start::ServerBuilder;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ impl Server {
             tcp: true,
             password: None,
             tie: Tie::DiesWithUs,
+            user: None,
         }
     }
 

@@ -8,9 +8,21 @@ const BATCH: usize = 500;
 const SMALLEST: u64 = 64;
 const LARGEST: u64 = 2000;
 
+/// How [`Server::rewrite`] writes anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Over the bytes that are there: nothing is allocated.
+    InPlace,
+    /// Other values as large as those before.
+    SameSizes,
+    /// Other values of other sizes, as large as before on the whole.
+    OtherSizes,
+}
+
 /// Which keys of the fills are there.
 pub(super) struct Keys {
-    alive: Vec<u64>,
+    /// Number and size of the value.
+    alive: Vec<(u64, u64)>,
     next: u64,
     random: Xorshift,
 }
@@ -39,7 +51,7 @@ impl Server {
                 let from = keys.random.next() % LARGEST;
                 let number = keys.next;
                 keys.next += 1;
-                keys.alive.push(number);
+                keys.alive.push((number, size));
                 batch
                     .cmd("SET")
                     .arg(format!("key:{number}"))
@@ -59,18 +71,41 @@ impl Server {
     pub fn delete_random(&self, percent: u32) -> u64 {
         let mut keys = self.keys.lock().expect("an earlier fill has panicked");
         let alive = std::mem::take(&mut keys.alive);
-        let (doomed, left): (Vec<u64>, Vec<u64>) = alive
+        let (doomed, left): (Vec<(u64, u64)>, Vec<_>) = alive
             .into_iter()
             .partition(|_| keys.random.next() % 100 < u64::from(percent));
         keys.alive = left;
         for chunk in doomed.chunks(BATCH) {
             let mut batch = redis::pipe();
-            for number in chunk {
+            for (number, _) in chunk {
                 batch.cmd("DEL").arg(format!("key:{number}")).ignore();
             }
             self.send(&batch, "delete_random");
         }
         doomed.len() as u64
+    }
+
+    /// Writes every key that is still there anew.
+    pub fn rewrite(&self, how: Rewrite) {
+        let mut keys = self.keys.lock().expect("an earlier fill has panicked");
+        let noise: Vec<u8> = (0..LARGEST).map(|_| keys.random.next() as u8).collect();
+        let mut alive = std::mem::take(&mut keys.alive);
+        for chunk in alive.chunks_mut(BATCH) {
+            let mut batch = redis::pipe();
+            for (number, size) in chunk {
+                if how == Rewrite::OtherSizes {
+                    *size = SMALLEST + keys.random.next() % (LARGEST - SMALLEST + 1);
+                }
+                let (key, value) = (format!("key:{number}"), &noise[..*size as usize]);
+                match how {
+                    Rewrite::InPlace => batch.cmd("SETRANGE").arg(key).arg(0).arg(value),
+                    _ => batch.cmd("SET").arg(key).arg(value),
+                }
+                .ignore();
+            }
+            self.send(&batch, "rewrite");
+        }
+        keys.alive = alive;
     }
 
     fn send(&self, batch: &redis::Pipeline, what: &str) {

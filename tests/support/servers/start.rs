@@ -24,6 +24,7 @@ pub struct ServerBuilder {
     pub(super) tcp: bool,
     pub(super) password: Option<String>,
     pub(super) tie: Tie,
+    pub(super) user: Option<u32>,
 }
 
 impl ServerBuilder {
@@ -51,6 +52,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Runs as another user: its number, and that of its group.
+    pub fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
+        self
+    }
+
     /// Allows [`Server::keep`]; the server does not die with this process.
     pub fn detached(mut self) -> Self {
         self.tie = Tie::Detached;
@@ -60,6 +67,10 @@ impl ServerBuilder {
     /// Starts it and waits until it answers; panics with its log otherwise.
     pub fn start(self) -> Server {
         let dir = process::short_dir();
+        if let Some(id) = self.user {
+            std::os::unix::fs::chown(dir.path(), Some(id), Some(id))
+                .unwrap_or_else(|e| panic!("cannot give a folder to user {id}: {e}"));
+        }
         let socket = dir.path().join("s");
         let mut port = 0;
         for _ in 0..PORT_ATTEMPTS {
@@ -94,8 +105,13 @@ impl ServerBuilder {
         let _ = std::fs::remove_file(&log);
         let out = std::fs::File::create(dir.join("out"))
             .unwrap_or_else(|e| panic!("cannot create {}/out: {e}", dir.display()));
-        let mut child = process::spawn(&self.kind.binary(), self.tie, |command| {
+        let mut words = self.user.map(process::as_user).unwrap_or_default();
+        let binary = self.kind.binary();
+        words.push(binary.to_string_lossy().into_owned());
+        let program = words.remove(0);
+        let mut child = process::spawn(Path::new(&program), self.tie, |command| {
             command
+                .args(&words)
                 .args(["--save", "", "--appendonly", "no"])
                 .arg("--dir")
                 .arg(dir)
@@ -121,7 +137,7 @@ impl ServerBuilder {
                 .stderr(out.try_clone().expect("cannot copy a file handle"))
                 .stdout(out);
         })
-        .unwrap_or_else(|e| panic!("cannot run {}: {e}", self.kind.binary().display()));
+        .unwrap_or_else(|e| panic!("cannot run {}: {e}", binary.display()));
 
         let start = Instant::now();
         loop {
