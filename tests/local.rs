@@ -14,6 +14,8 @@ mod apart;
 mod found;
 #[path = "local/identity.rs"]
 mod identity;
+#[path = "local/odd.rs"]
+mod odd;
 mod support;
 #[path = "local/trees.rs"]
 mod trees;

@@ -17,6 +17,7 @@ mod machine {
     mod huge_pages;
     mod kills;
     mod limits;
+    mod namespaces;
     mod restart;
     mod swap;
     mod unprivileged;

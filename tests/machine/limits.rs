@@ -80,15 +80,15 @@ fn inside_is_told(report: &Value, server: &Server, outer: &Cgroup, inner: &Cgrou
         (Some(OUTER), &Value::from(0))
     );
     assert_eq!(room["first_met"], "cgroup");
-    let (rss, active) = (
+    let (rss, resident) = (
         server.info_number("used_memory_rss"),
-        server.info_number("allocator_active"),
+        server.info_number("allocator_resident"),
     );
     assert!(rss > 150e6, "{rss}");
     let of = |name: &str| room[name].as_f64().unwrap();
     let limit = OUTER as f64;
     near("now", of("now"), 100.0 * rss / limit, 0.02, 0);
-    let worst = 100.0 * (rss + active) / limit;
+    let worst = 100.0 * (rss + resident) / limit;
     near("worst_case", of("worst_case"), worst, 0.02, 0);
     let held = rss.max((outer.used() - outer.cache()) as f64);
     near("free", of("free"), limit - held, 0.02, 0);

@@ -16,6 +16,8 @@ pub struct Apart {
     name: String,
     /// Its address, by which we reach it.
     pub address: Ipv4Addr,
+    /// The machine's own address in the network between.
+    pub ours: Ipv4Addr,
 }
 
 impl Apart {
@@ -30,6 +32,7 @@ impl Apart {
         let apart = Self {
             name: name.clone(),
             address: network(2),
+            ours: network(1),
         };
         let (outside, inside) = (format!("{}/30", network(1)), format!("{}/30", network(2)));
         for words in [

@@ -54,6 +54,16 @@ impl Cgroup {
         Cgroup::make(files, &mount, "", limit)
     }
 
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// 1 or 2.
+    pub fn version(&self) -> u8 {
+        if self.files.limit == V2.limit { 2 } else { 1 }
+    }
+
     /// A new one within this one, which must hold no process itself.
     pub fn inside(&self, limit: u64) -> Result<Cgroup, String> {
         Cgroup::make(self.files, &self.folder, &self.path, limit)
