@@ -398,3 +398,46 @@ fn microseconds_are_told_when_the_values_before_have_arrived() {
     assert_eq!(down, [0, 0, 1, 1, 0, 0, 0, 0]);
     assert!(!labels_for(VERSIONS[0]) && labels_for(VERSIONS[1]) && labels_for(VERSIONS[2]));
 }
+
+/// Another server at the address changes the labels of all charts. What the new one
+/// has no values for is still the old one's to be taken off.
+#[test]
+fn the_end_takes_every_chart_off_that_was_ever_defined() {
+    let mut stream = Stream::new(plain(), true);
+    let (mut history, thresholds) = (History::default(), Thresholds::default());
+    let mut checker = Checker::new(VERSIONS[1]);
+    let mut defined = Vec::new();
+    for (second, info) in (1..).zip([
+        "redis_version:7.0.0\nused_memory:100\nused_memory_rss:200\nused_memory_peak:300\n",
+        "redis_version:7.2.0\nused_memory:100\nused_memory_rss:200\n",
+    ]) {
+        let at = Duration::from_secs(second);
+        let sample = Sample::new(at, &Info::parse(info.as_bytes()), None);
+        let output = stream.write(&Derived::new(&sample, &thresholds, &mut history), true);
+        defined.push(charts_defined(&output.definitions));
+        checker.feed_all(&(output.definitions + &output.values));
+    }
+    let peak = "redis_frag_one.peak".to_owned();
+    assert!(defined[0].contains(&peak) && !defined[1].contains(&peak));
+    let end = stream.end();
+    let mut gone = charts_defined(&end.definitions);
+    gone.sort();
+    defined[0].sort();
+    assert_eq!(gone, defined[0]);
+    assert!(
+        end.definitions
+            .lines()
+            .all(|line| line.contains(" 'obsolete' "))
+    );
+    checker.feed_all(&end.definitions);
+    checker.assert_clean();
+    assert!(stream.end().definitions.is_empty(), "and once");
+}
+
+fn charts_defined(definitions: &str) -> Vec<String> {
+    let ids = definitions
+        .lines()
+        .filter_map(|line| line.strip_prefix("CHART '"));
+    ids.map(|rest| rest.split('\'').next().unwrap().to_owned())
+        .collect()
+}
