@@ -3,7 +3,7 @@
 //! - [`model`] is the pure core, from INFO text to figures and charts.
 //! - [`netdata`] speaks the agent's language; pure but for `link`.
 //! - [`config`] makes jobs of files.
-//! - [`source`] does the I/O to the instances.
+//! - [`source`] does the I/O to the instances, and reads what the kernel tells of them.
 //! - [`app`] puts the plugin and the commands together from the others.
 //! - [`cli`] reads arguments.
 //!

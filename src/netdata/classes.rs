@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::model::malloc_stats::report::Totals;
 use crate::model::size_classes::{SizeClass, SizeClasses};
 
-use super::table::{self, Colour, Column, Kind, number, size, text};
+use super::table::{self, Colour, Column, Kind, column, number, size, text};
 
 /// One line: a class, a total or an arena.
 #[derive(Debug, Clone, Default)]
@@ -29,22 +29,6 @@ pub struct Line {
     totals: Totals,
     explained: String,
     age: u64,
-}
-
-const fn column(
-    id: &'static str,
-    name: &'static str,
-    kind: Kind,
-    visible: bool,
-    value: fn(&Line) -> Value,
-) -> Column<Line> {
-    Column {
-        id,
-        name,
-        kind,
-        visible,
-        value,
-    }
 }
 
 /// The columns, as they stand from left to right.
@@ -71,22 +55,15 @@ pub const COLUMNS: &[Column<Line>] = &[
 /// The answer for an instance that told its classes so long ago.
 #[must_use]
 pub fn answer(classes: &SizeClasses, age: Duration, help: &str) -> Value {
-    let (columns, data) = table::table(COLUMNS, &lines(classes, age.as_secs()), |_| Colour::Normal);
-    json!({
-        "status": 200,
-        "type": "table",
-        "has_history": false,
-        "help": help,
-        "update_every": 10,
-        "columns": columns,
-        "data": data,
-        "default_sort_column": "wasted",
-        "group_by": { "part": { "name": "Part", "columns": ["part"] } },
-        "charts": {
-            "wasted": { "name": "Wasted", "type": "stacked-bar", "columns": ["wasted"] },
-        },
-        "default_charts": [["wasted", "what"]],
-    })
+    let lines = lines(classes, age.as_secs());
+    let normal = |_: &Line| Colour::Normal;
+    let mut answer = table::answer((COLUMNS, &lines), normal, ("wasted", 10), help);
+    answer["group_by"] = json!({ "part": { "name": "Part", "columns": ["part"] } });
+    answer["charts"] = json!({
+        "wasted": { "name": "Wasted", "type": "stacked-bar", "columns": ["wasted"] },
+    });
+    answer["default_charts"] = json!([["wasted", "what"]]);
+    answer
 }
 
 fn lines(classes: &SizeClasses, age: u64) -> Vec<Line> {

@@ -8,26 +8,10 @@ use crate::model::defrag::State;
 use crate::model::verdict::Severity;
 
 use super::row::{Known, Room, Row};
-use super::table::{self, Colour, Column, Kind, number, size, text};
+use super::table::{self, Colour, Column, Kind, column, number, size, text};
 
 const SHOWN: bool = true;
 const HIDDEN: bool = false;
-
-const fn column(
-    id: &'static str,
-    name: &'static str,
-    kind: Kind,
-    visible: bool,
-    value: fn(&Row) -> Value,
-) -> Column<Row> {
-    Column {
-        id,
-        name,
-        kind,
-        visible,
-        value,
-    }
-}
 
 /// The columns, as they stand from left to right.
 #[rustfmt::skip]
@@ -72,35 +56,26 @@ pub const COLUMNS: &[Column<Row>] = &[
 /// The answer: a row an instance, in the order given.
 #[must_use]
 pub fn answer(rows: &[Row], help: &str) -> Value {
-    let (columns, data) = table::table(COLUMNS, rows, colour);
-    json!({
-        "status": 200,
-        "type": "table",
-        "has_history": false,
-        "help": help,
-        "update_every": 1,
-        "columns": columns,
-        "data": data,
-        "default_sort_column": "urgency",
-        "group_by": {
-            "verdict": { "name": "Verdict", "columns": ["verdict"] },
-            "server": { "name": "Server", "columns": ["server"] },
-            "defrag": { "name": "Active defrag", "columns": ["defrag"] },
+    let mut answer = table::answer((COLUMNS, rows), colour, ("urgency", 1), help);
+    answer["group_by"] = json!({
+        "verdict": { "name": "Verdict", "columns": ["verdict"] },
+        "server": { "name": "Server", "columns": ["server"] },
+        "defrag": { "name": "Active defrag", "columns": ["defrag"] },
+    });
+    answer["charts"] = json!({
+        "waste": {
+            "name": "Wasted memory",
+            "type": "stacked-bar",
+            "columns": ["fragmented", "releasable", "process", "other"],
         },
-        "charts": {
-            "waste": {
-                "name": "Wasted memory",
-                "type": "stacked-bar",
-                "columns": ["fragmented", "releasable", "process", "other"],
-            },
-            "memory": {
-                "name": "Used and wasted memory",
-                "type": "stacked-bar",
-                "columns": ["used", "waste"],
-            },
+        "memory": {
+            "name": "Used and wasted memory",
+            "type": "stacked-bar",
+            "columns": ["used", "waste"],
         },
-        "default_charts": [["waste", "instance"], ["memory", "verdict"]],
-    })
+    });
+    answer["default_charts"] = json!([["waste", "instance"], ["memory", "verdict"]]);
+    answer
 }
 
 /// The colour of a row.

@@ -10,7 +10,7 @@ use crate::model::verdict::{Evidence, Figure};
 
 use super::diagnosis;
 use super::row::{Known, Row};
-use super::table::{self, Colour, Column, Kind, number, text};
+use super::table::{self, Colour, Column, Kind, column, number, text};
 
 /// One line of the reasoning.
 #[derive(Debug, Clone)]
@@ -27,50 +27,28 @@ pub struct Step {
     colour: Colour,
 }
 
-const fn column(
-    id: &'static str,
-    name: &'static str,
-    kind: Kind,
-    value: fn(&Step) -> Value,
-) -> Column<Step> {
-    Column {
-        id,
-        name,
-        kind,
-        visible: true,
-        value,
-    }
-}
-
 /// The columns, as they stand from left to right.
 #[rustfmt::skip]
 pub const COLUMNS: &[Column<Step>] = &[
-    column("step", "#", Kind::Key, |s| text(&format!("{:02}", s.number))),
-    column("part", "Part", Kind::Badge, |s| text(s.part)),
-    column("subject", "What", Kind::Text, |s| text(&s.subject)),
-    column("value", "Value", Kind::Text, |s| figure(s.value)),
-    column("relation", "Is", Kind::Word, |s| s.relation.map_or(Value::Null, |word| text(&word.replace('_', " ")))),
-    column("threshold", "Threshold", Kind::Text, |s| figure(s.threshold)),
-    column("gain", "Brings back", Kind::Size, |s| table::size(s.gain)),
-    column("command", "Command", Kind::Text, |s| s.command.as_deref().map_or(Value::Null, text)),
-    column("text", "Explanation", Kind::Long, |s| text(&s.text)),
+    column("step", "#", Kind::Key, true, |s| text(&format!("{:02}", s.number))),
+    column("part", "Part", Kind::Badge, true, |s| text(s.part)),
+    column("subject", "What", Kind::Text, true, |s| text(&s.subject)),
+    column("value", "Value", Kind::Text, true, |s| figure(s.value)),
+    column("relation", "Is", Kind::Word, true, |s| s.relation.map_or(Value::Null, |word| text(&word.replace('_', " ")))),
+    column("threshold", "Threshold", Kind::Text, true, |s| figure(s.threshold)),
+    column("gain", "Brings back", Kind::Size, true, |s| table::size(s.gain)),
+    column("command", "Command", Kind::Text, true, |s| s.command.as_deref().map_or(Value::Null, text)),
+    column("text", "Explanation", Kind::Long, true, |s| text(&s.text)),
 ];
 
 /// The answer for one instance.
 #[must_use]
 pub fn answer(row: &Row, help: &str) -> Value {
-    let (columns, data) = table::table(COLUMNS, &steps(row), |step| step.colour);
-    json!({
-        "status": 200,
-        "type": "table",
-        "has_history": false,
-        "help": help,
-        "update_every": 1,
-        "columns": columns,
-        "data": data,
-        "default_sort_column": "step",
-        "group_by": { "part": { "name": "Part", "columns": ["part"] } },
-    })
+    let steps = steps(row);
+    let colour = |step: &Step| step.colour;
+    let mut answer = table::answer((COLUMNS, &steps), colour, ("step", 1), help);
+    answer["group_by"] = json!({ "part": { "name": "Part", "columns": ["part"] } });
+    answer
 }
 
 /// The reasoning, in order.

@@ -88,6 +88,23 @@ pub struct Column<R> {
     pub value: fn(&R) -> Value,
 }
 
+/// A column, as a row of a table of columns.
+pub const fn column<R>(
+    id: &'static str,
+    name: &'static str,
+    kind: Kind,
+    visible: bool,
+    value: fn(&R) -> Value,
+) -> Column<R> {
+    Column {
+        id,
+        name,
+        kind,
+        visible,
+        value,
+    }
+}
+
 /// How bad a row is: its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -110,6 +127,28 @@ impl Colour {
             Self::Error => "error",
         }
     }
+}
+
+/// A whole answer: a table, sorted by a column, renewed every so many seconds. What
+/// else it has is added by who knows.
+#[must_use]
+pub fn answer<R>(
+    (columns, rows): (&[Column<R>], &[R]),
+    colour: fn(&R) -> Colour,
+    (sorted_by, every): (&str, u32),
+    help: &str,
+) -> Value {
+    let (columns, data) = table(columns, rows, colour);
+    json!({
+        "status": 200,
+        "type": "table",
+        "has_history": false,
+        "help": help,
+        "update_every": every,
+        "columns": columns,
+        "data": data,
+        "default_sort_column": sorted_by,
+    })
 }
 
 /// The `columns` and `data` of an answer. Behind the cells of each row stands its
