@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::job::Job;
 use crate::model::sample::Sample;
-use crate::source::size_classes::{Answer, Desk, Told, Untold};
+use crate::source::size_classes::{self, Answer, Desk, Told, Untold};
 
 /// How long a reading is shown when no other follows it, in intervals of the job.
 const KEPT: u32 = 3;
@@ -75,6 +75,11 @@ impl Classes {
         };
         match reading.await {
             Ok(Ok(answer)) => {
+                if !answer.age.is_zero() {
+                    // Somebody had asked before: it was not to be asked anew yet.
+                    let free = size_classes::EVERY.saturating_sub(answer.age);
+                    self.due = self.due.min(now + free);
+                }
                 self.last = Some((now.saturating_sub(answer.age), answer.told));
                 self.said = None;
             }
