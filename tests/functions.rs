@@ -4,7 +4,6 @@
 //! Drives the binary alone, but for the properties of the reader of requests.
 
 mod agents;
-mod burst;
 mod properties;
 mod sizes;
 mod tables;
@@ -12,20 +11,12 @@ mod tables;
 use std::time::{Duration, Instant};
 
 use crate::plugin::{SOON, blocks, jobs, plugin};
-use crate::support::answers::{Form, assert_form};
+use crate::support::answers::{Form, assert_answered_once, assert_form};
 use crate::support::{AnswerSeen, Checker, Fake, Kind, PluginRun, Server};
+pub use crate::watching::FRAGMENTED;
 
 /// How soon a call is answered, whatever the instances do.
 pub const AT_ONCE: Duration = Duration::from_millis(100);
-
-/// An instance of 200 MB with 300 MB in holes.
-pub const FRAGMENTED: &str = "redis_version:8.2.3\r\nredis_mode:standalone\r\nuptime_in_seconds:100\r\n\
-    mem_allocator:jemalloc-5.3.0\r\nused_memory:200000000\r\nused_memory_rss:530000000\r\n\
-    used_memory_peak:510000000\r\nmem_fragmentation_ratio:2.65\r\n\
-    mem_fragmentation_bytes:330000000\r\nallocator_allocated:201000000\r\n\
-    allocator_active:501000000\r\nallocator_resident:525000000\r\nallocator_muzzy:0\r\n\
-    allocator_frag_bytes:299000000\r\nallocator_frag_ratio:2.49\r\nactive_defrag_running:0\r\n\
-    rdb_bgsave_in_progress:0\r\n";
 
 /// What the recorded agent wrote.
 const RECORDED: &str = include_str!("fixtures/agent/netdata-2.10.0.stdin.txt");
@@ -46,16 +37,6 @@ pub fn answer(run: &PluginRun, id: &str) -> AnswerSeen {
         c.answer(id).is_some()
     });
     run.with_checker(|c| c.answer(id).unwrap().clone())
-}
-
-/// Each of these calls was answered, and none twice.
-#[track_caller]
-pub fn assert_answered_once(checker: &Checker, ids: &[String]) {
-    let mut answered: Vec<&str> = checker.answers().iter().map(|a| a.id.as_str()).collect();
-    answered.sort_unstable();
-    let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    ids.sort_unstable();
-    assert_eq!(answered, ids);
 }
 
 /// The ids of the calls among these lines, and what each calls.

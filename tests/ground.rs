@@ -1,4 +1,5 @@
-//! Tests that load the machine: what the diagnosis says of real servers, and what
+//! Tests that load the machine: what the diagnosis says of real servers and their
+//! allocators, and what
 //! its predictions are worth. A binary of its own, so that the tests in `tests.rs`,
 //! many of which measure time, do not run beside them.
 #![allow(
@@ -7,5 +8,6 @@
 )]
 
 mod predictions;
+mod size_classes;
 mod support;
 mod verdicts;

@@ -18,7 +18,6 @@ mod layers;
 mod output;
 mod permissions;
 mod plugin;
-mod size_classes;
 mod support;
 mod watching;
 

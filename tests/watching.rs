@@ -12,6 +12,15 @@ use crate::support::{Checker, PluginBuilder, PluginRun};
 /// For what must come at all: generous, for the machine may be busy.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// An instance of 200 MB with 300 MB in holes.
+pub const FRAGMENTED: &str = "redis_version:8.2.3\r\nredis_mode:standalone\r\nuptime_in_seconds:100\r\n\
+    mem_allocator:jemalloc-5.3.0\r\nused_memory:200000000\r\nused_memory_rss:530000000\r\n\
+    used_memory_peak:510000000\r\nmem_fragmentation_ratio:2.65\r\n\
+    mem_fragmentation_bytes:330000000\r\nallocator_allocated:201000000\r\n\
+    allocator_active:501000000\r\nallocator_resident:525000000\r\nallocator_muzzy:0\r\n\
+    allocator_frag_bytes:299000000\r\nallocator_frag_ratio:2.49\r\nactive_defrag_running:0\r\n\
+    rdb_bgsave_in_progress:0\r\n";
+
 /// The binary with this configuration, as an agent of Debian 12 runs it.
 pub fn plugin(config: &str) -> PluginBuilder {
     PluginRun::builder(Path::new(env!("CARGO_BIN_EXE_redis-frag")))

@@ -437,15 +437,23 @@ fn check_swap() -> Advice {
     advice
 }
 
+/// `vm.swappiness` above which a kernel swaps a server's data for page cache.
+const EAGER: u8 = 10;
+
 /// What is in swap comes back by itself only where it is touched.
 fn leave_swap(derived: &Derived<'_>, swapped: u64) -> Advice {
     let swapped = bytes(swapped.cast_signed());
-    let why = format!(
-        "{swapped} of the process are in swap, where every access takes milliseconds and blocks \
-         all clients"
-    );
     let machine = derived.sample.host.host().map(|host| host.machine);
     let machine = machine.unwrap_or_default();
+    let eager = machine.swappiness.filter(|swappiness| *swappiness > EAGER);
+    let eager = eager.map(|swappiness| {
+        format!("; vm.swappiness is {swappiness}, and 1 keeps data in memory longer")
+    });
+    let why = format!(
+        "{swapped} of the process are in swap, where every access takes milliseconds and blocks \
+         all clients{}",
+        eager.unwrap_or_default()
+    );
     let held = machine.swap_total.zip(machine.swap_free);
     let held = held.map(|(total, free)| total.saturating_sub(free));
     // What comes back is charged to its cgroups, which may be why it went: at their
@@ -467,8 +475,8 @@ fn leave_swap(derived: &Derived<'_>, swapped: u64) -> Advice {
          cause is gone: a cgroup's limit, other processes, a dataset too large"
     } else {
         "there is no room for it now: raise the limit of the cgroup, keep less data (a lower \
-         maxmemory), move other processes away, lower vm.swappiness; only then read it back with \
-         swapoff -a and swapon -a"
+         maxmemory), move other processes away; only then read it back with swapoff -a and \
+         swapon -a"
     };
     let mut advice = Advice::by_hand(Action::LeaveSwap, why, caution);
     advice.command = fits.then(|| "swapoff -a && swapon -a".to_owned());

@@ -92,6 +92,14 @@ pub(super) fn cases() -> Vec<(&'static str, Verdict, Severity, Case)> {
         Critical,
         on(swapped, half_resident()),
     );
+    // Room on the machine, and none in the cgroup that it would come back to.
+    let mut pushed = roomy();
+    pushed.process.swap = Some(500 * MB);
+    pushed.machine.swap_free = Some(500 * MB);
+    pushed.machine.swappiness = Some(60);
+    pushed.cgroups = Some(vec![group(1_000 * MB, 700 * MB)]);
+    let pushed = on(pushed, half_resident());
+    add("in swap, cgroup full", Verdict::Swapping, Critical, pushed);
     add(
         "not in swap",
         Verdict::Healthy,
@@ -304,6 +312,12 @@ fn swap_is_read_back_only_where_there_is_room() {
         Some("swapoff -a && swapon -a")
     );
     assert_eq!(command("in swap, no room"), None);
+    assert_eq!(command("in swap, cgroup full"), None);
+    let found = case("in swap, cgroup full").diagnose();
+    assert!(
+        found.advice[0].why.contains("vm.swappiness is 60"),
+        "{found:?}"
+    );
 }
 
 #[test]

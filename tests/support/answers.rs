@@ -3,6 +3,7 @@
 //!
 //! Written from Netdata's reference, not from the plugin: it shares no code with it.
 
+use super::checker::Checker;
 use serde_json::{Map, Value};
 
 const TYPES: &[&str] = &[
@@ -282,4 +283,14 @@ impl Wrong {
             self.unless(fits, format!("{cell} in a column of {kind:?}"));
         }
     }
+}
+
+/// Each of these calls was answered, and none twice.
+#[track_caller]
+pub fn assert_answered_once(checker: &Checker, ids: &[String]) {
+    let mut answered: Vec<&str> = checker.answers().iter().map(|a| a.id.as_str()).collect();
+    answered.sort_unstable();
+    let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    ids.sort_unstable();
+    assert_eq!(answered, ids);
 }

@@ -1,12 +1,20 @@
 //! A thousand calls at once while fifty instances are collected each second.
+//!
+//! A binary of its own: it measures how late a collection is, and is a load itself.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop at the line"
+)]
+
+mod support;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{FRAGMENTED, assert_answered_once};
-use crate::plugin::{SOON, blocks, jobs, plugin};
-use crate::support::answers::{Form, check};
-use crate::support::{Checker, Fake, PluginRun, becomes_true};
+use support::answers::{Form, assert_answered_once, check};
+use support::{Checker, Fake, PluginRun, becomes_true};
+use watching::{FRAGMENTED, SOON, blocks, jobs, plugin};
 
 const INSTANCES: usize = 50;
 const CALLS: usize = 1000;
