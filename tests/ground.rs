@@ -1,7 +1,7 @@
-//! Tests that load the machine: what the diagnosis says of real servers and their
-//! allocators, and what
-//! its predictions are worth. A binary of its own, so that the tests in `tests.rs`,
-//! many of which measure time, do not run beside them.
+//! Tests that load the machine: what the diagnosis says of real servers, what its
+//! predictions are worth, what allocators say of their size classes. A binary of its
+//! own, so that the tests in `tests.rs`, many of which measure time, do not run beside
+//! them.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop at the line"
