@@ -24,18 +24,17 @@ pub(super) const GATES: &[Variable] = &[
 
 const LIMIT: Variable = variable("limit", |d| int(Some(d.headroom.as_ref()?.limit)));
 
+/// The gates of every alert about memory, and more.
+macro_rules! gates_and {
+    ($($more:expr),+ $(,)?) => {
+        &[GATES[0], GATES[1], GATES[2], GATES[3], GATES[4], LIMIT, $($more),+]
+    };
+}
+
 /// And what alerts on the ratio read beside.
-pub(super) const RATIO_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
-    GATES[3],
-    GATES[4],
-    LIMIT,
-    variable("swap_suspected", |d| {
-        during(d, Some(diagnosis::swap_suspected(d)))
-    }),
-];
+pub(super) const RATIO_GATES: &[Variable] = gates_and![variable("swap_suspected", |d| {
+    during(d, Some(diagnosis::swap_suspected(d)))
+}),];
 
 /// What alerts on the verdict are gated with. Forks and loads are verdicts of their
 /// own there, and a dimension of the chart has the name of the variable.
@@ -52,28 +51,13 @@ pub(super) const VERDICT_GATES: &[Variable] = &[
 ];
 
 /// And what those on the worst case read beside: whether there ever is a child.
-pub(super) const HEADROOM_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
-    GATES[3],
-    GATES[4],
-    LIMIT,
-    variable("forks", |d| during(d, Some(d.sample.forks()))),
-];
+pub(super) const HEADROOM_GATES: &[Variable] =
+    gates_and![variable("forks", |d| during(d, Some(d.sample.forks()))),];
 
 /// Swap has a floor of its own.
-pub(super) const SWAP_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
-    GATES[3],
-    GATES[4],
-    LIMIT,
-    variable("swap_min_used_memory", |d| {
-        int(Some(d.thresholds.swap_min_used_memory))
-    }),
-];
+pub(super) const SWAP_GATES: &[Variable] = gates_and![variable("swap_min_used_memory", |d| {
+    int(Some(d.thresholds.swap_min_used_memory))
+}),];
 
 const fn variable(name: &'static str, value: Value) -> Variable {
     Variable { name, value }
