@@ -31,6 +31,7 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &[
     "netdata/agent.rs",
     "netdata/diagnosis.rs",
+    "netdata/dyncfg.rs",
     "netdata/functions.rs",
     "netdata/reasoning.rs",
     "netdata/reply.rs",
