@@ -1,0 +1,249 @@
+//! A job as it is shown to who may see the configuration: JSON for the dashboard's form,
+//! YAML to paste into a file.
+//!
+//! Pure. Only what differs from the defaults is said. A secret is never shown: in its
+//! place stands [`HIDDEN`], which the agent would keep instead of the secret if it were
+//! taken back, so that it is refused.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Map, Number, Value, json};
+
+use crate::model::thresholds::Thresholds;
+
+use super::address::Address;
+use super::job::{Job, Secret};
+
+/// What stands in the place of a secret.
+pub const HIDDEN: &str = "(not shown: write it again)";
+
+/// Whether a job has what stands in the place of a secret for its secret.
+#[must_use]
+pub fn hides(job: &Job) -> bool {
+    job.credentials.password.as_ref().is_some_and(is_hidden)
+}
+
+fn is_hidden(secret: &Secret) -> bool {
+    secret.reveal() == HIDDEN
+}
+
+/// Puts the secrets of a known job in the place of [`HIDDEN`], so that a form that was
+/// only looked at can be tried. `false`: the job leads elsewhere, where they must not go.
+pub fn reveal(job: &mut Job, known: &Job) -> bool {
+    if !hides(job) {
+        return true;
+    }
+    if job.address != known.address {
+        return false;
+    }
+    job.credentials
+        .password
+        .clone_from(&known.credentials.password);
+    true
+}
+
+/// The job's keys as a form has them.
+#[must_use]
+pub fn stored(job: &Job) -> Value {
+    Value::Object(keys(job))
+}
+
+/// The job as an entry of a configuration file.
+#[must_use]
+pub fn yaml(job: &Job) -> String {
+    let mut out = format!("jobs:\n  - name: {}\n", Value::from(job.name.as_str()));
+    for (key, value) in keys(job) {
+        match value {
+            Value::Object(members) if members.keys().all(|name| is_plain(name)) => {
+                let _ = writeln!(out, "    {key}:");
+                for (name, value) in members {
+                    let _ = writeln!(out, "      {name}: {value}");
+                }
+            }
+            // One line is YAML, too.
+            value => {
+                let _ = writeln!(out, "    {key}: {value}");
+            }
+        }
+    }
+    out
+}
+
+/// Whether it is a key without quotes.
+fn is_plain(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(fits)
+}
+
+fn keys(job: &Job) -> Map<String, Value> {
+    let of = Job::new(&job.name, job.address.clone());
+    let secret = |secret: &Secret| json!(shown(secret));
+    let credentials = &job.credentials;
+    let said = [
+        ("address", Some(json!(written(&job.address)))),
+        (
+            "username",
+            credentials.username.as_ref().map(|name| json!(name)),
+        ),
+        ("password", credentials.password.as_ref().map(secret)),
+        ("timeout", differs(job.timeout, of.timeout, seconds)),
+        (
+            "update_every",
+            differs(job.update_every, of.update_every, Value::from),
+        ),
+        (
+            "autodetection_retry",
+            differs(job.autodetection_retry, of.autodetection_retry, Value::from),
+        ),
+        ("priority", differs(job.priority, of.priority, Value::from)),
+        (
+            "labels",
+            (!job.labels.is_empty()).then(|| json!(job.labels)),
+        ),
+        (
+            "malloc_stats_every",
+            differs(job.malloc_stats_every, of.malloc_stats_every, Value::from),
+        ),
+        (
+            "size_classes",
+            differs(job.size_classes, of.size_classes, Value::from),
+        ),
+        ("thresholds", thresholds(&job.thresholds, &of.thresholds)),
+    ];
+    let said = said.into_iter();
+    said.filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+}
+
+fn thresholds(job: &Thresholds, of: &Thresholds) -> Option<Value> {
+    let number = |value: f64| json!(value);
+    let said = [
+        ("ratio", differs(job.ratio, of.ratio, number)),
+        (
+            "allocator_frag_ratio",
+            differs(job.allocator_frag_ratio, of.allocator_frag_ratio, number),
+        ),
+        (
+            "min_used_memory",
+            differs(job.min_used_memory, of.min_used_memory, size),
+        ),
+        (
+            "swap_min_used_memory",
+            differs(job.swap_min_used_memory, of.swap_min_used_memory, size),
+        ),
+        (
+            "peak_factor",
+            differs(job.peak_factor, of.peak_factor, number),
+        ),
+        (
+            "defrag_hit_rate",
+            differs(job.defrag_hit_rate, of.defrag_hit_rate, number),
+        ),
+    ];
+    let said = said.into_iter();
+    let said: Map<String, Value> = said
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect();
+    (!said.is_empty()).then_some(Value::Object(said))
+}
+
+fn differs<T: PartialEq>(value: T, of: T, say: impl Fn(T) -> Value) -> Option<Value> {
+    (value != of).then(|| say(value))
+}
+
+/// A secret's place.
+fn shown(_: &Secret) -> &str {
+    HIDDEN
+}
+
+/// An address as it can be read again.
+fn written(address: &Address) -> String {
+    match address {
+        Address::Unix(_) => address.to_string().replace('%', "%25"),
+        Address::Tcp { .. } => address.to_string(),
+    }
+}
+
+fn seconds(time: Duration) -> Value {
+    match Number::from_f64(time.as_secs_f64()) {
+        Some(number) if time.subsec_nanos() > 0 => Value::Number(number),
+        _ => Value::from(time.as_secs()),
+    }
+}
+
+/// A size as redis.conf has it.
+fn size(bytes: u64) -> Value {
+    let units = [
+        (1_u64 << 30, "gb"),
+        (1 << 20, "mb"),
+        (1 << 10, "kb"),
+        (1, ""),
+    ];
+    let fits = units
+        .into_iter()
+        .find(|(unit, _)| bytes % unit == 0 && bytes > 0);
+    let (unit, name) = fits.unwrap_or((1, ""));
+    json!(format!("{}{name}", bytes / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::raw::RawJob;
+    use crate::config::{file, payload};
+
+    const FULL: &str = include_str!("../../tests/fixtures/dyncfg/full.json");
+
+    fn full() -> Job {
+        payload::read(FULL, true, "x").unwrap()
+    }
+
+    #[test]
+    fn every_key_is_shown_and_comes_back() {
+        let job = full();
+        let shown = stored(&job);
+        let known = RawJob::KEYS.iter().copied().filter(|key| *key != "name");
+        let missing: Vec<&str> = known.filter(|key| shown.get(key).is_none()).collect();
+        assert_eq!(
+            missing, [""; 0],
+            "not shown, or at its default in full.json"
+        );
+        let mut again = payload::read(&shown.to_string(), true, "x").unwrap();
+        assert!(hides(&again) && reveal(&mut again, &job));
+        assert_eq!(again, job);
+        let mut of_file = file::parse(&yaml(&job)).jobs.pop().unwrap();
+        assert!(hides(&of_file) && reveal(&mut of_file, &job));
+        assert_eq!(of_file, job);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_and_goes_nowhere_else() {
+        let text = r#"{"address":"redis://me:hunter2@h:1"}"#;
+        let job = payload::read(text, true, "x").unwrap();
+        let shown = stored(&job).to_string() + &yaml(&job);
+        assert!(
+            !shown.contains("hunter2") && shown.contains(HIDDEN),
+            "{shown}"
+        );
+        assert_eq!(stored(&job)["address"], "redis://h:1");
+        assert_eq!(stored(&job)["username"], "me");
+        let mut elsewhere = payload::read(&stored(&job).to_string(), true, "x").unwrap();
+        elsewhere.address = Address::parse("h:2").unwrap().0;
+        assert!(!reveal(&mut elsewhere, &job) && hides(&elsewhere));
+    }
+
+    #[test]
+    fn what_is_pasted_is_one_line_for_each_key() {
+        let text = r#"{"address":"unix:///a%20%25b","timeout":2,"labels":{"a b":"x\ny","c":"'\""},
+            "thresholds":{"min_used_memory":"1500"}}"#;
+        let job = payload::read(text, true, "x-1").unwrap();
+        let pasted = yaml(&job);
+        let want = "jobs:\n  - name: \"x-1\"\n    address: \"unix:///a %25b\"\n    \
+                    labels: {\"a b\":\"x\\ny\",\"c\":\"'\\\"\"}\n    thresholds:\n      \
+                    min_used_memory: \"1500\"\n    timeout: 2\n";
+        assert_eq!(pasted, want);
+        let again = file::parse(&pasted);
+        assert_eq!((again.problems.len(), &again.jobs[0]), (0, &job));
+    }
+}
