@@ -10,7 +10,6 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::config::file::{Parsed, Severity};
 use crate::config::job::Job;
@@ -26,14 +25,12 @@ use super::askers;
 use super::discovery::Discovery;
 use super::functions::{self, Functions};
 use super::registry::Registry;
-use super::watch::{Shared, Watch};
+use super::roster::{Roster, Source};
+use super::watch::Shared;
 
 /// How long the agent gets to take what is written when the plugin ends. All
 /// must be over within a second.
 const PATIENCE: Duration = Duration::from_millis(300);
-
-/// Pause before an instance whose watch broke down is watched anew.
-const AFTER_PANIC: Duration = Duration::from_secs(10);
 
 /// Why the plugin could not start.
 #[derive(Debug, Error)]
@@ -62,6 +59,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         forget_after,
         ..
     } = loaded.parsed;
+    let path = loaded.path;
     let jobs: Vec<Arc<Job>> = jobs
         .into_iter()
         .map(|job| at_least(job, interval))
@@ -82,13 +80,17 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         kernel: Arc::new(Kernel::new(agent.host_prefix.as_deref())),
         forget_after,
         registry,
+        next: Arc::default(),
     };
-    let discovery = discover.then(|| Discovery::new(shared.clone(), jobs.clone(), interval));
+    let roster = Roster::new(shared, false);
+    let discovery = discover.then(|| Discovery::new(roster.clone(), interval));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
-    let done = runtime.block_on(watch_all(jobs, shared, (discovery, functions), ended));
+    let source = Source::File(Arc::from(path.unwrap_or_default()));
+    let jobs = (jobs, source);
+    let done = runtime.block_on(watch_all(jobs, roster, (discovery, functions), ended));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     writer.drain(PATIENCE);
@@ -153,19 +155,19 @@ pub(super) fn tell(loaded: &Loaded) {
 }
 
 async fn watch_all(
-    jobs: Vec<Arc<Job>>,
-    shared: Shared,
+    (jobs, source): (Vec<Arc<Job>>, Source),
+    roster: Roster,
     (discovery, mut functions): (Option<Discovery>, Functions),
     mut ended: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut watches = JoinSet::new();
-    for (number, job) in jobs.into_iter().enumerate() {
-        watches.spawn(keep_watching(job, number, shared.clone()));
+    for job in jobs {
+        roster.add(job, source.clone()).await;
     }
+    let mut looking = JoinSet::new();
     if let Some(discovery) = discovery {
-        watches.spawn(discovery.run());
+        looking.spawn(discovery.run());
     }
     tokio::select! {
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
@@ -176,22 +178,4 @@ async fn watch_all(
     }
     functions.close();
     Ok(())
-}
-
-/// Watches a job to its end, anew when the watch itself breaks down: a defect met by
-/// one instance's replies must not cost the others.
-pub(super) async fn keep_watching(job: Arc<Job>, number: usize, shared: Shared) {
-    loop {
-        let watch = Watch::new(Arc::clone(&job), number, shared.clone());
-        let mut task = JoinSet::new();
-        task.spawn(watch.run());
-        if let Some(Ok(())) = task.join_next().await {
-            return;
-        }
-        log::error!(
-            "job {}: its watch broke down, which is a defect; starting it anew",
-            job.name
-        );
-        sleep(AFTER_PANIC).await;
-    }
 }

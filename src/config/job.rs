@@ -61,7 +61,18 @@ pub struct Credentials {
     pub password: Option<Secret>,
 }
 
-/// One instance to watch.
+/// Sentinels to be asked which instances there are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sentinel {
+    /// Where they listen; one that answers is enough.
+    pub addresses: Vec<Address>,
+    /// How to be let in by them; the instances have the job's own.
+    pub credentials: Credentials,
+    /// Names of the primaries to follow; empty: all that they know.
+    pub masters: Vec<String>,
+}
+
+/// One instance to watch, or the way to several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Name, fit for chart ids.
@@ -93,6 +104,15 @@ pub struct Job {
     /// How long it is missed before it is forgotten, where that is sooner than of all
     /// that were found.
     pub forget_after: Option<Duration>,
+    /// Whether it is charted only from its first answer on: where it was only presumed
+    /// to be there, its absence is no outage.
+    pub quiet: bool,
+    /// Other ways to what is meant: the first that works is taken.
+    pub alternatives: Vec<Job>,
+    /// Whether all nodes of its cluster are followed.
+    pub cluster: bool,
+    /// Sentinels that tell what to watch.
+    pub sentinel: Option<Sentinel>,
 }
 
 impl Job {
@@ -113,6 +133,10 @@ impl Job {
             size_classes: true,
             discovered: false,
             forget_after: None,
+            quiet: false,
+            alternatives: Vec::new(),
+            cluster: false,
+            sentinel: None,
         }
     }
 }

@@ -140,6 +140,18 @@ impl Stream {
         }
     }
 
+    /// Gives the instance other labels of the operator's.
+    pub fn relabel(&mut self, labels: BTreeMap<String, String>) {
+        let labels = clean_labels(labels);
+        if labels != self.identity.labels {
+            self.identity.labels = labels;
+            for said in &mut self.said {
+                said.again = true;
+                said.variables.clear();
+            }
+        }
+    }
+
     /// What was said did not reach the agent: all is defined anew.
     pub fn define_again(&mut self) {
         self.forget_values();
