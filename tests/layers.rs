@@ -53,6 +53,8 @@ const PURE: &[&str] = &[
     "config/units.rs",
     "config/values.rs",
     "config/yaml.rs",
+    "app/dyncfg/book.rs",
+    "app/dyncfg/deed.rs",
     "app/record/scrub.rs",
     "app/report/bar.rs",
     "app/report/classes.rs",

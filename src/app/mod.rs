@@ -8,6 +8,7 @@ pub mod check;
 mod classes;
 pub mod diagnose;
 mod discovery;
+mod dyncfg;
 mod functions;
 mod inbox;
 pub mod logging;

@@ -1,0 +1,4 @@
+//! Dynamic configuration.
+
+mod book;
+mod deed;
