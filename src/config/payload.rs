@@ -4,25 +4,28 @@
 //! names keys and never repeats a value, which may be a secret.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use super::file;
 use super::job::Job;
 use super::known::named;
 use super::problem::{Problem, Severity};
 use super::raw::RawJob;
+use super::vnodes::Vnode;
 use super::yaml;
 
 /// Problems that are told; a form shows one line.
 const MOST_TOLD: usize = 5;
 
-/// Reads a job that is called `name`, whatever the text itself says.
+/// Reads a job that is called `name`, whatever the text itself says. `vnodes` are those
+/// that it may name.
 ///
 /// # Errors
 /// All that is wrong, in one sentence for each.
-pub fn read(text: &str, is_json: bool, name: &str) -> Result<Job, String> {
+pub fn read(text: &str, is_json: bool, name: &str, vnodes: &[Arc<Vnode>]) -> Result<Job, String> {
     let text = if is_json {
         &plain(text)?
     } else {
@@ -30,10 +33,10 @@ pub fn read(text: &str, is_json: bool, name: &str) -> Result<Job, String> {
     };
     let raw = match yaml::read::<Spanned<RawJob>>(text) {
         Ok(Some(raw)) => raw,
-        Ok(None) => return Err("an empty configuration; give an address".to_owned()),
+        Ok(None) => Spanned::new(RawJob::default(), Location::UNKNOWN, Location::UNKNOWN),
         Err(unread) => return Err(told(text, &[unread.problem])),
     };
-    let (job, problems) = file::one(raw, name);
+    let (job, problems) = file::one(raw, name, vnodes);
     job.ok_or_else(|| told(text, &problems))
 }
 
@@ -133,8 +136,16 @@ mod tests {
 
     const FULL: &str = include_str!("../../tests/fixtures/dyncfg/full.json");
 
+    fn node() -> Arc<Vnode> {
+        let vnode = Vnode::default();
+        Arc::new(Vnode {
+            name: "db-01".to_owned(),
+            ..vnode
+        })
+    }
+
     fn json(text: &str) -> Result<Job, String> {
-        read(text, true, "x")
+        read(text, true, "x", &[node()])
     }
 
     #[test]
@@ -143,7 +154,7 @@ mod tests {
         assert_eq!(job.name, "x");
         let entry = FULL.replacen('{', "{ name: x,", 1).replace('\n', " ");
         let file = format!("jobs:\n  - {entry}");
-        let of_file = file::parse(&file);
+        let of_file = file::parse(&file, &[node()]);
         assert_eq!(of_file.problems, [], "{file}");
         assert_eq!(job, of_file.jobs[0]);
     }
@@ -161,7 +172,7 @@ mod tests {
             assert_eq!(json(text).as_ref(), Ok(&bare), "{text}");
         }
         let text = "address: redis://h:1\n# note\ntimeout: 1\nlabels:\n";
-        assert_eq!(read(text, false, "x"), Ok(bare));
+        assert_eq!(read(text, false, "x", &[]), Ok(bare));
     }
 
     #[test]
@@ -187,7 +198,12 @@ mod tests {
                 true,
                 "address: one value is wanted",
             ),
-            ("{}", true, "no address"),
+            ("{\"adress\":\"h\"}", true, "no address"),
+            (
+                "{\"address\":\"h\",\"vnode\":\"hunter2\"}",
+                true,
+                "vnode: no virtual node",
+            ),
             ("{", true, "no JSON from line 1, column 1 on"),
             ("[\"hunter2\"]", true, "a JSON object is wanted"),
             ("\"hunter2\"", true, "a JSON object is wanted"),
@@ -198,10 +214,9 @@ mod tests {
             ),
             ("hunter2: [", false, "a bracket that is not closed"),
             ("- hunter2", false, "keys with values are wanted"),
-            ("", false, "an empty configuration"),
             ("a: &a hunter2\nb: *c", false, "no such anchor"),
         ] {
-            let told = read(text, is_json, "x").unwrap_err();
+            let told = read(text, is_json, "x", &[]).unwrap_err();
             assert!(told.contains(says), "{text}: {told}");
             assert!(!told.contains("hunter2"), "{text}: {told}");
         }
@@ -213,7 +228,7 @@ mod tests {
             let value = serde_json::json!({
                 "address": "h:1", "password": &password, "labels": { "of": &label },
             });
-            let job = read(&value.to_string(), true, "x");
+            let job = read(&value.to_string(), true, "x", &[]);
             if password.starts_with("${") {
                 return Ok(());
             }
@@ -225,7 +240,7 @@ mod tests {
 
         #[test]
         fn no_text_breaks_the_reader(text in any::<String>(), is_json in any::<bool>()) {
-            let _ = read(&text, is_json, "x");
+            let _ = read(&text, is_json, "x", &[]);
         }
     }
 }

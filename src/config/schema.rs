@@ -104,6 +104,13 @@ const TABS: &[Tab] = &[
                 "Place of the charts on the dashboard: lower is further up.",
             ),
             field(
+                "vnode",
+                "Vnode",
+                Kind::Text(None),
+                "The virtual node whose charts these are, by its name or hostname.",
+            )
+            .help("Virtual nodes are defined in the folder vnodes of Netdata's configuration."),
+            field(
                 "labels",
                 "Labels",
                 Kind::Labels,
@@ -376,7 +383,7 @@ mod tests {
             Value::Object(each.collect())
         }
         let form = filled(&made["jsonSchema"]).to_string();
-        let job = payload::read(&form, true, "x").unwrap();
+        let job = payload::read(&form, true, "x", &[]).unwrap();
         let (address, _) = Address::parse("redis://localhost:6379").unwrap();
         assert_eq!(job, Job::new("x", address), "{form}");
         let shown = shown::stored(&job);

@@ -109,6 +109,7 @@ fn keys(job: &Job) -> Map<String, Value> {
             "size_classes",
             differs(job.size_classes, of.size_classes, Value::from),
         ),
+        ("vnode", job.vnode.as_ref().map(|node| json!(node.name))),
         ("thresholds", thresholds(&job.thresholds, &of.thresholds)),
     ];
     let said = said.into_iter();
@@ -189,14 +190,25 @@ fn size(bytes: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::raw::RawJob;
+    use crate::config::vnodes::Vnode;
     use crate::config::{file, payload};
 
     const FULL: &str = include_str!("../../tests/fixtures/dyncfg/full.json");
 
+    fn node() -> Arc<Vnode> {
+        let vnode = Vnode::default();
+        Arc::new(Vnode {
+            name: "db-01".to_owned(),
+            ..vnode
+        })
+    }
+
     fn full() -> Job {
-        payload::read(FULL, true, "x").unwrap()
+        payload::read(FULL, true, "x", &[node()]).unwrap()
     }
 
     #[test]
@@ -209,10 +221,10 @@ mod tests {
             missing, [""; 0],
             "not shown, or at its default in full.json"
         );
-        let mut again = payload::read(&shown.to_string(), true, "x").unwrap();
+        let mut again = payload::read(&shown.to_string(), true, "x", &[node()]).unwrap();
         assert!(hides(&again) && reveal(&mut again, &job));
         assert_eq!(again, job);
-        let mut of_file = file::parse(&yaml(&job)).jobs.pop().unwrap();
+        let mut of_file = file::parse(&yaml(&job), &[node()]).jobs.pop().unwrap();
         assert!(hides(&of_file) && reveal(&mut of_file, &job));
         assert_eq!(of_file, job);
     }
@@ -220,7 +232,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown_and_goes_nowhere_else() {
         let text = r#"{"address":"redis://me:hunter2@h:1"}"#;
-        let job = payload::read(text, true, "x").unwrap();
+        let job = payload::read(text, true, "x", &[]).unwrap();
         let shown = stored(&job).to_string() + &yaml(&job);
         assert!(
             !shown.contains("hunter2") && shown.contains(HIDDEN),
@@ -228,7 +240,7 @@ mod tests {
         );
         assert_eq!(stored(&job)["address"], "redis://h:1");
         assert_eq!(stored(&job)["username"], "me");
-        let mut elsewhere = payload::read(&stored(&job).to_string(), true, "x").unwrap();
+        let mut elsewhere = payload::read(&stored(&job).to_string(), true, "x", &[]).unwrap();
         elsewhere.address = Address::parse("h:2").unwrap().0;
         assert!(!reveal(&mut elsewhere, &job) && hides(&elsewhere));
     }
@@ -237,13 +249,13 @@ mod tests {
     fn what_is_pasted_is_one_line_for_each_key() {
         let text = r#"{"address":"unix:///a%20%25b","timeout":2,"labels":{"a b":"x\ny","c":"'\""},
             "thresholds":{"min_used_memory":"1500"}}"#;
-        let job = payload::read(text, true, "x-1").unwrap();
+        let job = payload::read(text, true, "x-1", &[]).unwrap();
         let pasted = yaml(&job);
         let want = "jobs:\n  - name: \"x-1\"\n    address: \"unix:///a %25b\"\n    \
                     labels: {\"a b\":\"x\\ny\",\"c\":\"'\\\"\"}\n    thresholds:\n      \
                     min_used_memory: \"1500\"\n    timeout: 2\n";
         assert_eq!(pasted, want);
-        let again = file::parse(&pasted);
+        let again = file::parse(&pasted, &[]);
         assert_eq!((again.problems.len(), &again.jobs[0]), (0, &job));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::job::Job;
+use crate::config::vnodes::Vnode;
 use crate::config::{payload, shown};
 use crate::netdata::dyncfg::{self, Command, Source, Status, Verb};
 
@@ -24,6 +25,8 @@ pub(in crate::app) struct Book {
     trials: BTreeSet<String>,
     /// Least seconds between collections.
     interval: u32,
+    /// The nodes that a job may name.
+    vnodes: Vec<Arc<Vnode>>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,13 @@ impl Book {
             jobs: BTreeMap::new(),
             trials: BTreeSet::new(),
             interval,
+            vnodes: Vec::new(),
         }
+    }
+
+    /// The nodes that a job may name from now on.
+    pub(in crate::app) fn nodes(&mut self, vnodes: Vec<Arc<Vnode>>) {
+        self.vnodes = vnodes;
     }
 
     /// Takes how all jobs stand now.
@@ -171,7 +180,7 @@ impl Book {
     fn read(&self, command: &Command) -> Result<Job, String> {
         let payload = &command.payload;
         let is_json = payload.content_type == "application/json";
-        let mut job = payload::read(&payload.text, is_json, &command.name)?;
+        let mut job = payload::read(&payload.text, is_json, &command.name, &self.vnodes)?;
         job.update_every = job.update_every.max(self.interval);
         Ok(job)
     }
