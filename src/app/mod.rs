@@ -20,7 +20,6 @@ pub mod record;
 mod registry;
 pub mod replay;
 pub mod report;
-#[allow(dead_code, reason = "dynamic configuration comes next")]
 mod roster;
 pub mod schedule;
 pub mod screen;

@@ -183,7 +183,7 @@ fn size(bytes: u64) -> Value {
     ];
     let fits = units
         .into_iter()
-        .find(|(unit, _)| bytes % unit == 0 && bytes > 0);
+        .find(|(unit, _)| bytes.is_multiple_of(*unit) && bytes > 0);
     let (unit, name) = fits.unwrap_or((1, ""));
     json!(format!("{}{name}", bytes / unit))
 }

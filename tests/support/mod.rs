@@ -24,7 +24,7 @@ pub mod swap;
 
 pub use agent::{Agent, AgentBuilder};
 pub use cgroup::Cgroup;
-pub use checker::{AnswerSeen, ChartSeen, Checker, DimensionSeen};
+pub use checker::{AnswerSeen, ChartSeen, Checker, ConfigSeen, DimensionSeen};
 pub use fake::Fake;
 pub use huge_pages::HugePages;
 pub use plugin::{PluginBuilder, PluginRun};
