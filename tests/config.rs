@@ -219,6 +219,32 @@ fn check_config_shows_the_jobs_and_masks_their_secrets() {
 }
 
 #[test]
+fn check_config_shows_references_and_not_what_they_stand_for() {
+    let path = fixture("valid/references.conf");
+    let (code, out, err) = check(&[path.to_str().unwrap()], &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let wanted = [
+        "  username             ${env:REDIS_FRAG_NOT_SET}",
+        "  password             ***${file:/nonexistent/redis}",
+        "  address              redis://10.0.0.2:7",
+        "  username             me${env:REDIS_FRAG_NOT_SET}",
+        "  password             ${cmd+urienc:/nonexistent/vault …}",
+        "  address              unix:///run/redis.sock",
+        "  username             ${file:/nonexistent/user:and:password}",
+        "\nby-echo\n",
+        "  address              redis://10.0.0.3:7000",
+        "  timeout              2 s",
+        "  label                ${no}reference=abc",
+        "  username             ${NAME}",
+    ];
+    for line in wanted {
+        assert!(out.contains(line), "no {line:?} in\n{out}");
+    }
+    let signs = load::from_file(&path).parsed.jobs.pop();
+    assert_eq!(password(&signs.unwrap()), Some("pa$$w${rd$ ${file:/"));
+}
+
+#[test]
 fn the_operator_s_file_stands_in_for_the_stock_one() {
     let (user, stock) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let dirs = [("USER", user.path()), ("STOCK", stock.path())];
@@ -315,7 +341,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn password(job: &redis_frag::config::job::Job) -> Option<&str> {
-    job.credentials.password.as_ref().map(|text| text.reveal())
+    job.credentials.password.as_ref()?.reveal()
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! `redis-frag check-config`: the jobs as understood, without running them.
 //!
-//! Returns the text; printing it is main's. Secrets are masked.
+//! Returns the text; printing it is main's. Secrets are masked, and references to
+//! them shown.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use crate::config::file::Severity;
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
+use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
 
 /// Where Netdata's own packages and Debian's keep the operator's files.
@@ -71,11 +73,10 @@ fn text(loaded: &Loaded) -> String {
 
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
-    let password = if job.credentials.password.is_some() {
-        "***"
-    } else {
-        "none"
-    };
+    let credentials = &job.credentials;
+    let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
+    let username = shown(&credentials.username, true).unwrap_or_else(|| "default".to_owned());
+    let password = shown(&credentials.password, false).unwrap_or_else(|| "none".to_owned());
     let retry = match job.autodetection_retry {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
@@ -88,14 +89,8 @@ fn describe(out: &mut String, job: &Job) {
     let thresholds = &job.thresholds;
     let rows = [
         ("address", job.address.to_string()),
-        (
-            "username",
-            job.credentials
-                .username
-                .clone()
-                .unwrap_or_else(|| "default".into()),
-        ),
-        ("password", password.to_owned()),
+        ("username", username),
+        ("password", password),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),

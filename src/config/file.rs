@@ -12,11 +12,12 @@ use serde_saphyr::{Location, Spanned};
 use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
-use super::address::Address;
 use super::job::{self, Job, Secret};
+use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
-use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
+use super::reference::{Reference, Template};
+use super::values::{interval, positive, timeout, whole, yes_or_no};
 use super::{known, salvage, units, yaml};
 
 pub use super::problem::{Problem, Severity};
@@ -53,14 +54,24 @@ impl Default for Parsed {
     }
 }
 
-/// Reads a file's text.
+/// What a reference stands for, or why that is not known.
+pub type Resolve<'a> = &'a dyn Fn(&Reference) -> Result<Secret, String>;
+
+/// Reads a file's text, of which only credentials may refer to secrets.
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
+    let nobody = |reference: &Reference| Err(format!("{reference} has no meaning here"));
+    parse_with(text, &nobody)
+}
+
+/// Reads a file's text. Credentials stay references; the others are resolved.
+#[must_use]
+pub fn parse_with(text: &str, resolve: Resolve<'_>) -> Parsed {
     // What some editors put in front of a text is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // To YAML a carriage return alone ends a line; so it must to everybody here.
     let text = &text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(resolve);
     match yaml::read(text) {
         Ok(raw) => reader.file(raw.unwrap_or_default()),
         Err(unread) => {
@@ -81,8 +92,8 @@ struct Defaults {
     priority: Option<u32>,
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    resolve: Resolve<'a>,
     parsed: Parsed,
     names: BTreeSet<String>,
     local: Option<bool>,
@@ -91,7 +102,24 @@ struct Reader {
     broken: bool,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    fn new(resolve: Resolve<'a>) -> Self {
+        Self {
+            resolve,
+            parsed: Parsed::default(),
+            names: BTreeSet::new(),
+            local: None,
+            jobs_listed: false,
+            broken: false,
+        }
+    }
+
+    /// The text with the values of its references in their places.
+    fn filled(&self, text: &str) -> Result<String, String> {
+        let filled = Template::parse(text)?.filled(self.resolve)?;
+        Ok(filled.reveal().to_owned())
+    }
+
     fn error(&mut self, at: Location, text: impl Into<String>) {
         self.broken = true;
         self.problem(Severity::Error, at, text);
@@ -112,8 +140,17 @@ impl Reader {
         text: Option<&Text>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.unfilled(text, |reader, text| read(&reader.filled(text)?))
+    }
+
+    /// The value of a text whose references `read` takes care of.
+    fn unfilled<T>(
+        &mut self,
+        text: Option<&Text>,
+        read: impl Fn(&Self, &str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = text?;
-        match read(&text.value) {
+        match read(self, &text.value) {
             Ok(value) => Some(value),
             Err(told) => {
                 self.error(text.defined, told);
@@ -169,7 +206,9 @@ impl Reader {
         let (at, raw) = (raw.referenced, raw.value);
         self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
-        let address = self.value(raw.address.as_ref(), Address::parse);
+        let address = self.unfilled(raw.address.as_ref(), |reader, text| {
+            login::address(text, |text| reader.filled(text))
+        });
         if raw.address.is_none() {
             self.error(
                 at,
@@ -179,8 +218,9 @@ impl Reader {
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
-        let username = self.value(raw.username.as_ref(), credential);
-        let password = self.value(raw.password.as_ref(), credential);
+        let template = |_: &Self, text: &str| Template::parse(text);
+        let username = self.unfilled(raw.username.as_ref(), template);
+        let password = self.unfilled(raw.password.as_ref(), template);
         let timeout = self.value(raw.timeout.as_ref(), timeout);
         let update_every = self.value(raw.update_every.as_ref(), interval);
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
@@ -190,7 +230,7 @@ impl Reader {
         let mut job = Job::new(&name?, address);
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
-        job.credentials.password = password.map(Secret::new).or(job.credentials.password);
+        job.credentials.password = password.or(job.credentials.password);
         job.timeout = timeout.unwrap_or(job.timeout);
         job.update_every = update_every
             .or(defaults.update_every)
@@ -210,7 +250,10 @@ impl Reader {
             self.error(at, "no name; write name: and what to call it");
             return None;
         };
-        let name = job::clean_name(&text.value);
+        let name = self.value(Some(text), |text| match job::clean_name(text) {
+            name if name.is_empty() => Err("its value is empty; give the job a name".to_owned()),
+            name => Ok(name),
+        })?;
         if self.names.contains(&name) {
             let told = "another job has this name, or one that differs only in what chart ids \
                         cannot hold; give each its own";
@@ -259,7 +302,8 @@ impl Reader {
             }
             match labels.entry(name.value) {
                 Entry::Vacant(free) => {
-                    value.map(|value| free.insert(value.value));
+                    let value = self.value(value.as_ref(), |text| Ok(text.to_owned()));
+                    value.map(|value| free.insert(value));
                 }
                 Entry::Occupied(taken) => self.error(name.defined, yaml::twice(taken.key())),
             }

@@ -1,13 +1,18 @@
 //! Finds the configuration file and reads it.
 //!
-//! The operator's copy stands in for the stock one, as everywhere in Netdata.
+//! The operator's copy stands in for the stock one, as everywhere in Netdata. What it
+//! refers to is read too, but for credentials: those are read when they are needed.
 //! Must not interpret the text: that is `file.rs`.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::file::{self, Parsed, Problem, Severity};
+use super::job::Secret;
+use super::reference::Reference;
+use super::secrets::{self, Leash};
 
 /// Name of the file in either folder.
 pub const FILE_NAME: &str = "redis-frag.conf";
@@ -36,7 +41,7 @@ pub fn from_dirs<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Loaded {
             Ok(text) => {
                 return Loaded {
                     path: Some(path),
-                    parsed: file::parse(&text),
+                    parsed: parsed(&text),
                 };
             }
             Err(Unread::Missing) => {}
@@ -57,12 +62,27 @@ pub fn from_file(path: &Path) -> Loaded {
     match read(&path) {
         Ok(text) => Loaded {
             path: Some(path),
-            parsed: file::parse(&text),
+            parsed: parsed(&text),
         },
         Err(Unread::Missing) => failed(path, (1, 1), "no such file".to_owned()),
         Err(Unread::Failed(told)) => failed(path, (1, 1), told),
         Err(Unread::NotText(at)) => failed(path, at, NOT_TEXT.to_owned()),
     }
+}
+
+/// A fleet refers to one secret many times, and a program is run once for all.
+fn parsed(text: &str) -> Parsed {
+    let leash = Leash::default();
+    let known: RefCell<Vec<(Reference, Result<Secret, String>)>> = RefCell::default();
+    file::parse_with(text, &|reference| {
+        let mut known = known.borrow_mut();
+        if let Some((_, value)) = known.iter().find(|(name, _)| name == reference) {
+            return value.clone();
+        }
+        let value = secrets::read(reference, secrets::PATIENCE, &leash);
+        known.push((reference.clone(), value.clone()));
+        value
+    })
 }
 
 fn failed(path: PathBuf, (line, column): (u64, u64), text: String) -> Loaded {
