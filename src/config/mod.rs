@@ -1,8 +1,8 @@
 //! From configuration files to jobs.
 //!
 //! [`mod@file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
-//! file, [`secrets`] what it refers to. Must not know how an instance is asked, nor anything of the agent but
-//! where its folders are.
+//! file, [`secrets`] what it refers to. Must not know how an instance is asked, nor
+//! anything of the agent but where its folders are.
 
 pub mod address;
 pub mod file;
