@@ -374,3 +374,34 @@ fn diagnose_takes_references_too_and_tells_what_is_wrong_with_them() {
         }
     }
 }
+
+#[test]
+fn check_config_shows_references_and_not_what_they_stand_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_redis-frag"))
+        .arg("check-config")
+        .arg(root.join("tests/fixtures/config/valid/references.conf"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(!out.contains("hunter2"), "{out}");
+    let wanted = [
+        "  username             ${env:REDIS_FRAG_NOT_SET}",
+        "  password             ***${file:/nonexistent/redis}",
+        "  address              redis://10.0.0.2:7",
+        "  username             me${env:REDIS_FRAG_NOT_SET}",
+        "  password             ${cmd+urienc:/nonexistent/vault …}",
+        "  address              unix:///run/redis.sock",
+        "  username             ${file:/nonexistent/user:and:password}",
+        "\nby-echo\n",
+        "  address              redis://10.0.0.3:7000",
+        "  timeout              2 s",
+        "  label                ${no}reference=abc",
+        "  username             ${NAME}",
+    ];
+    for line in wanted {
+        assert!(out.contains(line), "no {line:?} in\n{out}");
+    }
+}

@@ -6,6 +6,7 @@
 mod askers;
 pub mod check;
 mod classes;
+mod configured;
 pub mod diagnose;
 mod discovery;
 mod functions;
@@ -24,6 +25,7 @@ pub mod schedule;
 pub mod screen;
 pub mod size_classes;
 mod target;
+mod trial;
 mod watch;
 
 use thiserror::Error;
