@@ -361,7 +361,11 @@ fn check(arguments: &[&str], dirs: &[(&str, &Path)]) -> (Option<i32>, String, St
 }
 
 fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        crate::support::secrets::assert_none(&text, "a command");
+        text
+    };
     (
         output.status.code(),
         text(output.stdout),
