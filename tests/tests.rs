@@ -20,6 +20,7 @@ mod layers;
 mod output;
 mod permissions;
 mod plugin;
+mod secrets;
 mod support;
 mod watching;
 

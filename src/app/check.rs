@@ -1,6 +1,7 @@
-//! `redis-frag check-config`: the jobs as understood, without running them.
+//! `redis-frag check-config`: the jobs as understood, and tried where that is asked for.
 //!
-//! Returns the text; printing it is main's. Secrets are masked.
+//! Returns the text; printing it is main's. Secrets are masked, and references to
+//! them shown.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +9,10 @@ use std::path::Path;
 use crate::config::file::Severity;
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
+use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
+
+use super::{Failure, block_on, trial};
 
 /// Where Netdata's own packages and Debian's keep the operator's files.
 const USER_DIR: &str = "/etc/netdata";
@@ -16,15 +20,30 @@ const USER_DIR: &str = "/etc/netdata";
 /// Where both keep the stock files.
 const STOCK_DIR: &str = "/usr/lib/netdata/conf.d";
 
-/// What was found, as a text for a person, and whether it has no error.
-#[must_use]
-pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
+/// What was found, as a text for a person, and whether it has no error. With
+/// `connect` each job is tried too, and one that does not answer is an error.
+///
+/// # Errors
+/// Why jobs could not be tried.
+pub fn report(
+    agent: &Agent,
+    file: Option<&Path>,
+    connect: bool,
+) -> Result<(String, bool), Failure> {
     let loaded = match file {
         Some(path) => load::from_file(path),
         None => load(agent),
     };
     let sound = (loaded.parsed.problems.iter()).all(|p| p.severity != Severity::Error);
-    (text(&loaded), sound)
+    let mut report = text(&loaded);
+    if !connect {
+        return Ok((report, sound));
+    }
+    let tried = block_on(async { Ok(trial::all(loaded.jobs().map(|(job, _)| job)).await) })?;
+    report.push('\n');
+    report.push_str(&trial::table(&tried));
+    let answered = trial::each_answers(&tried);
+    Ok((report, sound && answered))
 }
 
 /// Reads the file that the agent's plugin would read.
@@ -74,11 +93,10 @@ fn text(loaded: &Loaded) -> String {
 
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
-    let password = if job.credentials.password.is_some() {
-        "***"
-    } else {
-        "none"
-    };
+    let credentials = &job.credentials;
+    let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
+    let username = shown(&credentials.username, true).unwrap_or_else(|| "default".to_owned());
+    let password = shown(&credentials.password, false).unwrap_or_else(|| "none".to_owned());
     let retry = match job.autodetection_retry {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
@@ -91,14 +109,8 @@ fn describe(out: &mut String, job: &Job) {
     let thresholds = &job.thresholds;
     let rows = [
         ("address", job.address.to_string()),
-        (
-            "username",
-            job.credentials
-                .username
-                .clone()
-                .unwrap_or_else(|| "default".into()),
-        ),
-        ("password", password.to_owned()),
+        ("username", username),
+        ("password", password),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),

@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod screen;
 pub mod size_classes;
 mod target;
+mod trial;
 mod watch;
 
 use thiserror::Error;

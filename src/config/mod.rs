@@ -1,20 +1,23 @@
 //! From configuration files to jobs.
 //!
 //! [`mod@file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
-//! file. Must not know how an instance is asked, nor anything of the agent but
-//! where its folders are.
+//! file, [`secrets`] what it refers to. Must not know how an instance is asked, nor
+//! anything of the agent but where its folders are.
 
 pub mod address;
 pub mod file;
 pub mod job;
 mod known;
 pub mod load;
+pub mod login;
 pub mod payload;
 mod problem;
 mod raw;
+pub mod reference;
 mod salvage;
 pub mod same;
 pub mod schema;
+pub mod secrets;
 pub mod shown;
 pub mod units;
 mod values;

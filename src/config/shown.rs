@@ -12,8 +12,9 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::model::thresholds::Thresholds;
 
-use super::address::Address;
-use super::job::{Job, Secret};
+use super::address::{self, Address};
+use super::job::Job;
+use super::reference::Template;
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "(not shown: write it again)";
@@ -21,11 +22,12 @@ pub const HIDDEN: &str = "(not shown: write it again)";
 /// Whether a job has what stands in the place of a secret for its secret.
 #[must_use]
 pub fn hides(job: &Job) -> bool {
-    job.credentials.password.as_ref().is_some_and(is_hidden)
+    let of = &job.credentials;
+    of.username.iter().chain(&of.password).any(is_hidden)
 }
 
-fn is_hidden(secret: &Secret) -> bool {
-    secret.reveal() == HIDDEN
+fn is_hidden(text: &Template) -> bool {
+    text.reveal() == Some(HIDDEN)
 }
 
 /// Puts the secrets of a known job in the place of [`HIDDEN`], so that a form that was
@@ -37,9 +39,15 @@ pub fn reveal(job: &mut Job, known: &Job) -> bool {
     if job.address != known.address {
         return false;
     }
-    job.credentials
-        .password
-        .clone_from(&known.credentials.password);
+    let (own, known) = (&mut job.credentials, &known.credentials);
+    for (text, known) in [
+        (&mut own.username, &known.username),
+        (&mut own.password, &known.password),
+    ] {
+        if text.as_ref().is_some_and(is_hidden) {
+            text.clone_from(known);
+        }
+    }
     true
 }
 
@@ -78,14 +86,10 @@ fn is_plain(name: &str) -> bool {
 
 fn keys(job: &Job) -> Map<String, Value> {
     let of = Job::new(&job.name, job.address.clone());
-    let secret = |secret: &Secret| json!(shown(secret));
     let credentials = &job.credentials;
     let said = [
         ("address", Some(json!(written(&job.address)))),
-        (
-            "username",
-            credentials.username.as_ref().map(|name| json!(name)),
-        ),
+        ("username", credentials.username.as_ref().map(name)),
         ("password", credentials.password.as_ref().map(secret)),
         ("timeout", differs(job.timeout, of.timeout, seconds)),
         (
@@ -153,9 +157,23 @@ fn differs<T: PartialEq>(value: T, of: T, say: impl Fn(T) -> Value) -> Option<Va
     (value != of).then(|| say(value))
 }
 
-/// A secret's place.
-fn shown(_: &Secret) -> &str {
-    HIDDEN
+/// A username: no secret where it is written out.
+fn name(text: &Template) -> Value {
+    match text.reveal() {
+        Some(name) if text.in_address() => json!(address::decoded(name).unwrap_or_default()),
+        Some(name) => json!(name),
+        None => secret(text),
+    }
+}
+
+/// References as they are, where all of one can be shown: some are not, for the arguments
+/// of a command may be secrets themselves.
+fn secret(text: &Template) -> Value {
+    let shown = text.shown(false);
+    if text.refers() && Template::parse(&shown).as_ref() == Ok(text) {
+        return json!(shown);
+    }
+    json!(HIDDEN)
 }
 
 /// An address as it can be read again.
@@ -240,6 +258,20 @@ mod tests {
         );
         assert_eq!(stored(&job)["address"], "redis://h:1");
         assert_eq!(stored(&job)["username"], "me");
+        for (password, want) in [
+            ("${file:/run/pw}", "${file:/run/pw}"),
+            (
+                "${env+urienc:A}${cmd:/bin/x}",
+                "${env+urienc:A}${cmd:/bin/x}",
+            ),
+            ("${cmd:/bin/x hunter2}", HIDDEN),
+            ("hunter2${env:A}", HIDDEN),
+            ("***", HIDDEN),
+        ] {
+            let form = json!({ "address": "h:1", "password": password }).to_string();
+            let job = payload::read(&form, true, "x", &[]).unwrap();
+            assert_eq!(stored(&job)["password"], want);
+        }
         let mut elsewhere = payload::read(&stored(&job).to_string(), true, "x", &[]).unwrap();
         elsewhere.address = Address::parse("h:2").unwrap().0;
         assert!(!reveal(&mut elsewhere, &job) && hides(&elsewhere));
