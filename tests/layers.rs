@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "config/units.rs",
     "config/values.rs",
     "config/yaml.rs",
+    "app/members.rs",
     "app/record/scrub.rs",
     "app/report/bar.rs",
     "app/report/classes.rs",
@@ -60,8 +61,11 @@ const PURE: &[&str] = &[
     "app/report/text.rs",
     "app/report/words.rs",
     "app/schedule.rs",
+    "source/cluster.rs",
     "source/procfs.rs",
+    "source/sentinel.rs",
     "source/sockets.rs",
+    "source/topology.rs",
     "app/screen.rs",
 ];
 

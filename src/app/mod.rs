@@ -8,11 +8,12 @@ pub mod check;
 mod classes;
 pub mod diagnose;
 mod discovery;
+mod fleet;
 mod functions;
 mod inbox;
 pub mod logging;
+mod members;
 pub mod plugin;
-#[allow(dead_code, reason = "the followers of clusters come next")]
 mod post;
 pub mod record;
 mod registry;
