@@ -23,26 +23,17 @@ pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
         Some(path) => load::from_file(path),
         None => load(agent),
     };
-    let sound = loaded
-        .parsed
-        .problems
-        .iter()
-        .all(|p| p.severity == Severity::Warning);
+    let sound = (loaded.parsed.problems.iter()).all(|p| p.severity != Severity::Error);
     (text(&loaded), sound)
 }
 
 /// Reads the file that the agent's plugin would read.
 pub(super) fn load(agent: &Agent) -> Loaded {
-    load::from_dirs([
-        agent
-            .user_config_dir
-            .as_deref()
-            .unwrap_or(Path::new(USER_DIR)),
-        agent
-            .stock_config_dir
-            .as_deref()
-            .unwrap_or(Path::new(STOCK_DIR)),
-    ])
+    let (user, stock) = (&agent.user_config_dir, &agent.stock_config_dir);
+    load::from_dirs(
+        Some(user.as_deref().unwrap_or(Path::new(USER_DIR))),
+        Some(stock.as_deref().unwrap_or(Path::new(STOCK_DIR))),
+    )
 }
 
 fn text(loaded: &Loaded) -> String {
@@ -56,15 +47,27 @@ fn text(loaded: &Loaded) -> String {
         }
         None => out.push_str("file: none found, so the defaults hold\n"),
     }
+    if let Some((path, go_d)) = &loaded.go_d {
+        let _ = writeln!(out, "import_go_d: {}", path.display());
+        for problem in &go_d.problems {
+            let _ = writeln!(out, "{}:{problem}", path.display());
+        }
+    }
+    for (path, problem) in &loaded.vnode_problems {
+        let _ = writeln!(out, "{}:{problem}", path.display());
+    }
     let discover = if loaded.parsed.discover { "yes" } else { "no" };
     let _ = writeln!(out, "discovery of local instances: {discover}");
-    let _ = writeln!(out, "jobs: {}", loaded.parsed.jobs.len());
+    let _ = writeln!(out, "jobs: {}", loaded.jobs().count());
     if loaded.parsed.discover {
         let seconds = loaded.parsed.forget_after.as_secs();
         let _ = writeln!(out, "forget_after: {seconds} s");
     }
-    for job in &loaded.parsed.jobs {
+    for (job, path) in loaded.jobs() {
         describe(&mut out, job);
+        if loaded.path.as_deref().is_some_and(|own| own != path) {
+            let _ = writeln!(out, "  {:<20} {}", "file", path.display());
+        }
     }
     out
 }
@@ -120,6 +123,12 @@ fn describe(out: &mut String, job: &Job) {
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    for other in &job.alternatives {
+        let _ = writeln!(out, "  {:<20} {}", "else", other.address);
+    }
+    if let Some(node) = &job.vnode {
+        let _ = writeln!(out, "  {:<20} {} ({})", "vnode", node.hostname, node.guid);
     }
     for (name, value) in &job.labels {
         let _ = writeln!(out, "  {:<20} {name}={value}", "label");

@@ -6,6 +6,7 @@
 mod askers;
 pub mod check;
 mod classes;
+mod configured;
 pub mod diagnose;
 mod discovery;
 mod fleet;

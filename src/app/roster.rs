@@ -11,7 +11,7 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use crate::config::address::Address;
 use crate::config::job::Job;
-use crate::source::discover;
+use crate::config::same::is_same;
 
 pub(super) use super::post::State;
 use super::post::{Post, Report};
@@ -166,7 +166,7 @@ impl Roster {
 
     /// Whether a job leads to this address, by whoever named it.
     pub(super) fn leads_to(&self, address: &Address) -> bool {
-        let same = |job: &Job| discover::is_same(&job.address, address);
+        let same = |job: &Job| is_same(&job.address, address);
         let entries = self.lock();
         let mut jobs = entries.values().map(|entry| &entry.listed.job);
         jobs.any(|job| same(job) || job.alternatives.iter().any(same))

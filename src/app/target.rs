@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::cli::Access;
 use crate::config::address::Address;
 use crate::config::job::{Credentials, Job, Secret, clean_name};
+use crate::config::same::is_same;
 use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::agent::Agent;
@@ -22,7 +23,7 @@ use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::report::words::clean;
-use super::{Failure, check, plugin};
+use super::{Failure, check, configured};
 
 /// Variable with a password, for where none is given otherwise.
 const PASSWORD: &str = "REDIS_FRAG_PASSWORD";
@@ -51,6 +52,8 @@ pub(super) struct Target {
     pub(super) process: Option<ProcessId>,
     pub(super) poller: Poller,
     pub(super) history: History,
+    /// Other ways to it, as long as none has worked.
+    others: Vec<Job>,
 }
 
 impl Target {
@@ -68,6 +71,7 @@ impl Target {
         let poller = poller.patiently().closely();
         Self {
             poller,
+            others: job.alternatives.clone(),
             job,
             origin,
             process: None,
@@ -75,9 +79,25 @@ impl Target {
         }
     }
 
-    /// Takes a sample within the job's timeout.
+    /// Takes a sample within the job's timeout, over the first of its ways that works.
     pub(super) async fn ask(&mut self) -> Result<Sample, Trouble> {
-        self.poller.collect(self.job.timeout).await
+        let first = match self.poller.collect(self.job.timeout).await {
+            Ok(sample) => {
+                self.others.clear();
+                return Ok(sample);
+            }
+            Err(trouble) => trouble,
+        };
+        for other in std::mem::take(&mut self.others) {
+            let other = Arc::new(other);
+            self.poller.turn_to(Arc::clone(&other));
+            if let Ok(sample) = self.poller.collect(other.timeout).await {
+                self.job = other;
+                return Ok(sample);
+            }
+        }
+        self.poller.turn_to(Arc::clone(&self.job));
+        Err(first)
     }
 
     /// A trouble in words that tell what to change at a shell.
@@ -166,18 +186,18 @@ pub(super) fn all(
             .map(|job| target((job, Origin::Address)))
             .collect());
     }
-    let configured = check::load(agent);
-    plugin::tell(&configured);
-    let jobs = configured.parsed.jobs;
+    let loaded = check::load(agent);
+    configured::tell(&loaded);
+    let jobs: Vec<Job> = loaded.jobs().map(|(job, _)| job.clone()).collect();
     if named.is_empty() {
-        let local = configured.parsed.discover || jobs.is_empty();
+        let local = loaded.parsed.discover || jobs.is_empty();
         let found = if local {
             found(&kernel, &given)
         } else {
             Vec::new()
         };
         let named = |found: &Job| {
-            let same = |job: &Job| discover::is_same(&job.address, &found.address);
+            let same = |job: &Job| is_same(&job.address, &found.address);
             jobs.iter().any(same)
         };
         let found = found.into_iter().filter(|(job, _)| !named(job));

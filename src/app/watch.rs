@@ -4,7 +4,7 @@
 //! Each runs as a task of its own; nothing in here can hold up another.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch::Receiver;
@@ -16,7 +16,7 @@ use crate::model::derive::Derived;
 use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::link::Writer;
-use crate::netdata::stream::{Identity, Stream};
+use crate::netdata::stream::{Identity, Node, Stream};
 use crate::source::claims::{Claims, ProcessId, Rank};
 use crate::source::host::Kernel;
 use crate::source::poll::Poller;
@@ -39,10 +39,12 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Whether the agent takes labels.
     pub(super) with_labels: bool,
+    /// Whether the agent takes virtual nodes.
+    pub(super) with_nodes: bool,
     /// The kernel of this machine.
     pub(super) kernel: Arc<Kernel>,
-    /// How long an instance that was found is missed before it is forgotten.
-    pub(super) forget_after: Duration,
+    /// How long an instance that was found is missed before it is forgotten, seconds.
+    pub(super) forget_after: Arc<AtomicU64>,
     /// What was collected last, for those who ask.
     pub(super) registry: Registry,
     /// Place of the next job among all, which spreads them over the second.
@@ -90,6 +92,7 @@ impl Watch {
             labels: job.labels.clone(),
             priority: job.priority,
             update_every: job.update_every,
+            node: node(&job, shared.with_nodes),
         };
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
@@ -231,7 +234,8 @@ impl Watch {
         }
         let missed = now.saturating_sub(self.seen);
         let own = self.job.forget_after.unwrap_or(Duration::MAX);
-        let forgotten = missed >= self.shared.forget_after.min(own);
+        let all = Duration::from_secs(self.shared.forget_after.load(Ordering::Relaxed));
+        let forgotten = missed >= all.min(own);
         if forgotten {
             log::info!(
                 "job {}: gone for {} s, forgotten",
@@ -278,6 +282,24 @@ impl Drop for Watch {
         self.shared.claims.release(&self.job.name);
         self.shared.registry.forget(&self.job.name);
     }
+}
+
+/// The node that a job names, where the agent takes any.
+fn node(job: &Job, with_nodes: bool) -> Option<Node> {
+    let vnode = job.vnode.as_ref()?;
+    if !with_nodes {
+        log::warn!(
+            "job {}: this agent has no virtual nodes (Netdata 1.39 and later do), so the charts are \
+             told of its own",
+            job.name
+        );
+        return None;
+    }
+    Some(Node {
+        guid: vnode.guid.clone(),
+        hostname: vnode.hostname.clone(),
+        labels: vnode.labels.clone(),
+    })
 }
 
 /// The outages of one instance: each is told once when it begins, again when the

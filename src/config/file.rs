@@ -3,8 +3,8 @@
 //! Pure. A mistake costs its job and is told with line and column; what is told
 //! never repeats a value, which may be a secret. Must not read files.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
@@ -17,6 +17,7 @@ use super::job::{self, Job, Secret};
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
 use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
+use super::vnodes::{self, Vnode};
 use super::{known, salvage, units, yaml};
 
 pub use super::problem::{Problem, Severity};
@@ -29,6 +30,12 @@ const SHARED: &str = "x-";
 /// is told before it is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
+/// What a job without a name is called: as the collector, as go.d has it.
+const DEFAULT_NAME: &str = "redis";
+
+/// Where a job without an address leads: go.d's default.
+const DEFAULT_ADDRESS: &str = "redis://localhost:6379";
+
 /// What a file says.
 #[derive(Debug)]
 pub struct Parsed {
@@ -40,6 +47,8 @@ pub struct Parsed {
     pub discover: bool,
     /// How long an instance that was found is missed before it is forgotten.
     pub forget_after: Duration,
+    /// Whether the jobs of go.d's redis.conf are taken too.
+    pub import_go_d: bool,
 }
 
 impl Default for Parsed {
@@ -49,18 +58,22 @@ impl Default for Parsed {
             problems: Vec::new(),
             discover: false,
             forget_after: FORGET_AFTER,
+            import_go_d: false,
         }
     }
 }
 
-/// Reads a file's text.
+/// Reads a file's text. `vnodes` are those that a job may name.
 #[must_use]
-pub fn parse(text: &str) -> Parsed {
+pub fn parse(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
     // What some editors put in front of a text is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // To YAML a carriage return alone ends a line; so it must to everybody here.
     let text = &text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        vnodes,
+        ..Reader::default()
+    };
     match yaml::read(text) {
         Ok(raw) => reader.file(raw.unwrap_or_default()),
         Err(unread) => {
@@ -82,16 +95,18 @@ struct Defaults {
 }
 
 #[derive(Default)]
-struct Reader {
+struct Reader<'a> {
     parsed: Parsed,
-    names: BTreeSet<String>,
+    vnodes: &'a [Arc<Vnode>],
     local: Option<bool>,
     jobs_listed: bool,
+    /// An address stands where none can be.
+    stray_address: bool,
     /// Whether there was an error: in the file, and while a job is read in it.
     broken: bool,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn error(&mut self, at: Location, text: impl Into<String>) {
         self.broken = true;
         self.problem(Severity::Error, at, text);
@@ -125,8 +140,13 @@ impl Reader {
     /// Tells the keys that nobody knows, and the ones that stand twice.
     fn keys(&mut self, unknown: &[Text], twice: &[Text], known: &[&str], deeper: &[&str]) {
         for key in unknown {
-            let told = known::unknown(&key.value, known, deeper);
-            self.problem(Severity::Warning, key.defined, told);
+            match known::of_go_d(&key.value) {
+                Some(told) => self.problem(Severity::Note, key.defined, told),
+                None => {
+                    let told = known::unknown(&key.value, known, deeper);
+                    self.problem(Severity::Warning, key.defined, told);
+                }
+            }
         }
         for key in twice {
             self.error(key.defined, yaml::twice(&key.value));
@@ -136,6 +156,7 @@ impl Reader {
     fn file(&mut self, mut raw: RawFile) {
         raw.unknown.retain(|key| !key.value.starts_with(SHARED));
         self.keys(&raw.unknown, &raw.twice, RawFile::KEYS, RawJob::KEYS);
+        self.stray_address = raw.unknown.iter().any(is_address);
         let defaults = Defaults {
             update_every: self.value(raw.update_every.as_ref(), interval),
             autodetection_retry: self.value(raw.autodetection_retry.as_ref(), whole),
@@ -144,15 +165,36 @@ impl Reader {
         if let Some(discovery) = raw.discovery {
             self.discovery(&discovery);
         }
+        let import = self.value(raw.import_go_d.as_ref(), yes_or_no);
+        self.parsed.import_go_d = import.unwrap_or_default();
         for job in raw.jobs.unwrap_or_default() {
             self.jobs_listed = true;
             let before = std::mem::take(&mut self.broken);
+            let at = job.referenced;
             if let Some(job) = self.job(job, defaults).filter(|_| !self.broken) {
-                self.names.insert(job.name.clone());
-                self.parsed.jobs.push(job);
+                self.take(job, at);
             }
             self.broken |= before;
         }
+    }
+
+    /// Jobs of one name are ways to one instance, as in go.d's files. That none of them
+    /// is there is no outage: they say where it may be.
+    fn take(&mut self, mut job: Job, at: Location) {
+        let mut before = self.parsed.jobs.iter_mut();
+        let Some(first) = before.find(|first| first.name == job.name) else {
+            self.parsed.jobs.push(job);
+            return;
+        };
+        first.quiet = true;
+        job.quiet = true;
+        let told = format!(
+            "another job above is called {} too: the first of them that answers is watched; if \
+             they are different instances, give each its own name",
+            job.name
+        );
+        first.alternatives.push(job);
+        self.problem(Severity::Note, at, told);
     }
 
     fn discovery(&mut self, raw: &RawDiscovery) {
@@ -169,13 +211,25 @@ impl Reader {
         let (at, raw) = (raw.referenced, raw.value);
         self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
-        let address = self.value(raw.address.as_ref(), Address::parse);
-        if raw.address.is_none() {
-            self.error(
-                at,
-                "no address; write address: redis://host:port or unix:///path",
-            );
-        }
+        let address = match &raw.address {
+            Some(text) => self.value(Some(text), Address::parse),
+            // It was meant to have one, so that the default would be another's.
+            None if self.stray_address || raw.unknown.iter().any(is_address) => {
+                let told = "no address; write address: redis://host:port or unix:///path";
+                self.error(at, told);
+                None
+            }
+            None => {
+                let told = format!(
+                    "no address, so {DEFAULT_ADDRESS} is taken; write address: redis://host:port \
+                     or unix:///path"
+                );
+                self.problem(Severity::Warning, at, told);
+                Address::parse(DEFAULT_ADDRESS).ok()
+            }
+        };
+        let vnode = raw.vnode.as_ref().filter(|name| !name.value.is_empty());
+        let vnode = self.vnode(vnode);
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
@@ -198,6 +252,7 @@ impl Reader {
         job.autodetection_retry = retry.or(defaults.autodetection_retry).unwrap_or_default();
         job.priority = priority.or(defaults.priority).unwrap_or(job.priority);
         job.labels = labels;
+        job.vnode = vnode;
         job.thresholds = thresholds;
         job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
         job.size_classes = size_classes.unwrap_or(job.size_classes);
@@ -205,19 +260,29 @@ impl Reader {
     }
 
     fn name(&mut self, name: Option<&Text>, job: Location) -> Option<String> {
-        let Some(text) = name.filter(|name| !name.value.trim().is_empty()) else {
-            let at = name.map_or(job, |name| name.referenced);
-            self.error(at, "no name; write name: and what to call it");
-            return None;
+        let Some(text) = name else {
+            let told =
+                format!("no name, so {DEFAULT_NAME} is taken; write name: and what to call it");
+            self.problem(Severity::Warning, job, told);
+            return Some(DEFAULT_NAME.to_owned());
         };
-        let name = job::clean_name(&text.value);
-        if self.names.contains(&name) {
-            let told = "another job has this name, or one that differs only in what chart ids \
-                        cannot hold; give each its own";
-            self.error(text.referenced, told);
+        if text.value.trim().is_empty() {
+            self.error(text.referenced, "no name; write name: and what to call it");
             return None;
         }
-        Some(name)
+        Some(job::clean_name(&text.value))
+    }
+
+    /// Its charts would be told of another machine: a job whose node is not known is none.
+    fn vnode(&mut self, name: Option<&Text>) -> Option<Arc<Vnode>> {
+        let text = name?;
+        let vnode = vnodes::named(self.vnodes, &text.value);
+        if vnode.is_none() {
+            let told = "no virtual node of this name or hostname; add it to a file in the folder \
+                        vnodes beside this one, or take the key away";
+            self.error(text.defined, told);
+        }
+        vnode
     }
 
     fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {
@@ -274,6 +339,10 @@ impl Reader {
     }
 }
 
+fn is_address(key: &Text) -> bool {
+    known::closest(&key.value, &["address"]).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +363,12 @@ mod tests {
     #[test]
     fn every_key_has_its_example_in_the_stock_file_and_every_example_is_right() {
         let text = stock_examples();
-        let parsed = parse(&text);
+        let node = Vnode::default();
+        let node = Vnode {
+            name: "db-01".to_owned(),
+            ..node
+        };
+        let parsed = parse(&text, &[Arc::new(node)]);
         assert_eq!(parsed.problems, [], "{text}");
         assert!(parsed.jobs.len() > 3, "{text}");
         for (keys, indent) in [
@@ -314,8 +388,8 @@ mod tests {
 
     #[test]
     fn the_stock_file_as_shipped_leaves_all_to_discovery() {
-        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"));
+        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"), &[]);
         assert_eq!(parsed.problems, []);
-        assert!(parsed.jobs.is_empty() && parsed.discover);
+        assert!(parsed.jobs.is_empty() && parsed.discover && parsed.import_go_d);
     }
 }

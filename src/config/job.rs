@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
+use super::vnodes::Vnode;
 
 /// Place of the first chart on the dashboard where the file says nothing: go.d's.
 pub const DEFAULT_PRIORITY: u32 = 70_000;
@@ -92,6 +94,8 @@ pub struct Job {
     pub priority: u32,
     /// Labels on its charts.
     pub labels: BTreeMap<String, String>,
+    /// The node whose charts they are; `None`: the agent's own.
+    pub vnode: Option<Arc<Vnode>>,
     /// From where on a figure matters.
     pub thresholds: Thresholds,
     /// Seconds between readings of the allocator's own statistics, which block the
@@ -128,6 +132,7 @@ impl Job {
             autodetection_retry: 0,
             priority: DEFAULT_PRIORITY,
             labels: BTreeMap::new(),
+            vnode: None,
             thresholds: Thresholds::default(),
             malloc_stats_every: 0,
             size_classes: true,

@@ -12,6 +12,8 @@ pub mod load;
 mod problem;
 mod raw;
 mod salvage;
+pub mod same;
 pub mod units;
 mod values;
+pub mod vnodes;
 mod yaml;

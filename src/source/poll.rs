@@ -101,6 +101,13 @@ impl Poller {
         }
     }
 
+    /// Asks another job's instance from now on.
+    pub fn turn_to(&mut self, job: Arc<Job>) {
+        self.job = job;
+        self.connection = None;
+        self.lookup = Lookup::default();
+    }
+
     /// Asks this kernel too where the instance runs on its machine.
     #[must_use]
     pub fn on_kernel(mut self, kernel: Arc<Kernel>) -> Self {
