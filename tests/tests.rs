@@ -9,6 +9,7 @@ mod agent;
 mod captures;
 mod cli;
 mod config;
+mod configured;
 mod diagnosis;
 mod drift;
 mod ending;

@@ -61,6 +61,13 @@ impl PluginBuilder {
         self
     }
 
+    /// Another file in the user's folder, as `go.d/redis.conf`.
+    pub fn user_file(mut self, path: &str, text: &str) -> Self {
+        self.files
+            .push((Path::new("etc").join(path), text.to_string()));
+        self
+    }
+
     /// The stock redis-frag.conf.
     pub fn stock_config(mut self, text: &str) -> Self {
         self.files
@@ -83,7 +90,11 @@ impl PluginBuilder {
                 .unwrap_or_else(|e| panic!("cannot create a folder for the plugin: {e}"));
         }
         for (path, text) in &self.files {
-            std::fs::write(dir.path().join(path), text)
+            let path = dir.path().join(path);
+            let folder = path.parent().map(std::fs::create_dir_all);
+            folder
+                .unwrap_or(Ok(()))
+                .and_then(|()| std::fs::write(&path, text))
                 .unwrap_or_else(|e| panic!("cannot write the plugin's {}: {e}", path.display()));
         }
         let (reader, writer) = std::io::pipe().unwrap_or_else(|e| panic!("no pipe: {e}"));
