@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::config::file::Severity;
-use crate::config::job::Job;
+use crate::config::job::{Job, Sentinel};
 use crate::config::load::{self, Loaded};
 use crate::netdata::agent::Agent;
 
@@ -72,6 +72,26 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
+fn describe_sentinel(out: &mut String, sentinel: &Sentinel) {
+    let shown = |list: &[String]| list.join(", ");
+    let addresses: Vec<String> = sentinel.addresses.iter().map(ToString::to_string).collect();
+    let credentials = &sentinel.credentials;
+    let username = credentials.username.as_deref().unwrap_or("default");
+    let password = credentials.password.as_ref().map_or("none", |_| "***");
+    let masters = match sentinel.masters.as_slice() {
+        [] => "all".to_owned(),
+        named => shown(named),
+    };
+    for (name, value) in [
+        ("sentinel", shown(&addresses)),
+        ("  username", username.to_owned()),
+        ("  password", password.to_owned()),
+        ("  masters", masters),
+    ] {
+        let _ = writeln!(out, "  {name:<20} {value}");
+    }
+}
+
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
     let password = if job.credentials.password.is_some() {
@@ -89,8 +109,12 @@ fn describe(out: &mut String, job: &Job) {
     };
     let size_classes = if job.size_classes { "yes" } else { "no" };
     let thresholds = &job.thresholds;
+    let address = match &job.sentinel {
+        Some(_) => "told by the Sentinels".to_owned(),
+        None => job.address.to_string(),
+    };
     let rows = [
-        ("address", job.address.to_string()),
+        ("address", address),
         (
             "username",
             job.credentials
@@ -123,6 +147,12 @@ fn describe(out: &mut String, job: &Job) {
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    if job.cluster {
+        let _ = writeln!(out, "  {:<20} yes", "cluster");
+    }
+    if let Some(sentinel) = &job.sentinel {
+        describe_sentinel(out, sentinel);
     }
     for other in &job.alternatives {
         let _ = writeln!(out, "  {:<20} {}", "else", other.address);

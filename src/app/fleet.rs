@@ -346,6 +346,8 @@ fn alone(job: &Job) -> Job {
         cluster: false,
         sentinel: None,
         alternatives: Vec::new(),
+        // Of several ways to one instance it may be missed; a cluster may not.
+        quiet: false,
         ..job.clone()
     }
 }

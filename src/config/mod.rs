@@ -13,6 +13,7 @@ mod problem;
 mod raw;
 mod salvage;
 pub mod same;
+mod sentinel;
 pub mod units;
 mod values;
 pub mod vnodes;
