@@ -279,3 +279,6 @@ fn name_of(slots: &[(u16, u16)]) -> Option<String> {
     let more = if slots.len() > 1 { "+" } else { "" };
     Some(format!("{first}-{last}{more}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,20 @@ impl Poller {
             .unwrap_or_else(|_| still_looking())
     }
 
+    /// A connection that was kept may have been closed meanwhile, by a server that closes
+    /// idle ones or by a Sentinel that gave it another primary: that is no outage.
     async fn sample(&mut self) -> Result<Sample, Trouble> {
+        let was_kept = self.connection.is_some();
+        match self.try_sample().await {
+            Err(Trouble::Lost(_)) if was_kept => {
+                self.connection = None;
+                self.try_sample().await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_sample(&mut self) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
             let job = &self.job;
             let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup).await?;
