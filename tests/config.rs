@@ -361,10 +361,140 @@ fn check(arguments: &[&str], dirs: &[(&str, &Path)]) -> (Option<i32>, String, St
 }
 
 fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        crate::support::secrets::assert_none(&text, "a command");
+        text
+    };
     (
         output.status.code(),
         text(output.stdout),
         text(output.stderr),
     )
+}
+
+// --- check-config --connect -----------------------------------------------
+
+/// The words of the row of a job, by its columns.
+fn row(table: &str, job: &str) -> Vec<String> {
+    let line = table
+        .lines()
+        .rev()
+        .find(|line| line.starts_with(&format!("{job}  ")));
+    let cells = line.unwrap_or_default().split("  ");
+    let cells = cells.map(str::trim).filter(|cell| !cell.is_empty());
+    cells.map(str::to_owned).collect()
+}
+
+#[test]
+fn connecting_tells_how_far_each_job_leads() {
+    use crate::support::{Kind, Server};
+    let defrags = Server::start(Kind::Redis82);
+    let cannot = Server::start(Kind::Redis70);
+    let libc = Server::start(Kind::Valkey91);
+    let closed = Server::builder(Kind::Redis62).password(SECRET).start();
+    cannot.ok(&[
+        "ACL",
+        "SETUSER",
+        "poor",
+        "on",
+        &format!(">{SECRET}"),
+        "-@all",
+        "+info",
+    ]);
+    cannot.ok(&[
+        "ACL",
+        "SETUSER",
+        "none",
+        "on",
+        &format!(">{SECRET}"),
+        "-@all",
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("redis-frag.conf");
+    let mut text = "jobs:\n".to_owned();
+    for (name, address, more) in [
+        ("defrags", defrags.unix_address(), ""),
+        ("cannot", cannot.tcp_address(), ""),
+        ("libc", libc.unix_address(), ""),
+        ("closed", closed.unix_address(), ""),
+        ("wrong", closed.unix_address(), "password: not-it"),
+        ("opened", closed.unix_address(), "password: hunter2"),
+        (
+            "poor",
+            cannot.unix_address(),
+            "username: poor\n    password: hunter2",
+        ),
+        (
+            "none",
+            cannot.unix_address(),
+            "username: none\n    password: hunter2",
+        ),
+        ("away", "unix:///nowhere.sock".to_owned(), ""),
+        ("ways", "unix:///nowhere.sock".to_owned(), ""),
+        ("ways", libc.unix_address(), ""),
+    ] {
+        text += &format!("  - name: {name}\n    address: {address}\n    {more}\n");
+    }
+    fs::write(&path, &text).unwrap();
+    let (code, out, err) = check(&["--connect", path.to_str().unwrap()], &[]);
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(1), ""),
+        "some do not answer\n{out}"
+    );
+    assert!(!out.contains(SECRET) && !out.contains("not-it"), "{out}");
+    for (job, want) in [
+        (
+            "job",
+            "job|address|reachable|authenticated|permitted|server|version|allocator|defrag",
+        ),
+        (
+            "defrags",
+            "@|yes|yes|yes|redis|8.2.3|jemalloc-5.3.0|yes, off",
+        ),
+        ("cannot", "@|yes|yes|yes|redis|7.0.15|jemalloc-5.3.0|no"),
+        ("libc", "@|yes|yes|yes|valkey|9.1.2|libc|no"),
+        ("closed", "@|yes|no|-|-|-|-|-"),
+        ("wrong", "@|yes|no|-|-|-|-|-"),
+        (
+            "opened",
+            "@|yes|yes|yes|redis|6.2.5|jemalloc-5.1.0|yes, off",
+        ),
+        (
+            "poor",
+            "@|yes|yes|INFO, no CONFIG GET|redis|7.0.15|jemalloc-5.3.0|unknown",
+        ),
+        ("none", "@|yes|yes|no|-|-|-|-"),
+        ("away", "@|no|-|-|-|-|-|-"),
+        ("ways", "@|yes|yes|yes|valkey|9.1.2|libc|no"),
+    ] {
+        let cells = row(&out, job);
+        let want: Vec<&str> = want.split('|').collect();
+        let rest = &cells[cells.len().min(2)..];
+        assert_eq!(
+            rest,
+            &want[if job == "job" { 2 } else { 1 }..],
+            "{job}\n{out}"
+        );
+    }
+    for (job, told) in [
+        ("closed", "wants a password"),
+        ("wrong", "refuses username or password"),
+        ("none", "may not run INFO"),
+        ("away", "cannot connect"),
+    ] {
+        let mut lines = out
+            .lines()
+            .filter(|line| line.starts_with(&format!("{job} (")));
+        assert!(
+            lines.next().unwrap_or_default().contains(told),
+            "{job}\n{out}"
+        );
+    }
+    // One way of two is enough.
+    let start = text.find("  - name: ways").unwrap();
+    fs::write(&path, format!("jobs:\n{}", &text[start..])).unwrap();
+    let (code, out, _) = check(&["--connect", path.to_str().unwrap()], &[]);
+    assert_eq!(code, Some(0), "{out}");
 }

@@ -53,6 +53,11 @@ fn of_jobs_of_one_name_the_first_that_answers_is_watched() {
         );
         checker.assert_clean();
     });
+    let log = run.stderr();
+    assert!(
+        log.contains("job only (") && !log.contains("job none ("),
+        "{log}"
+    );
 }
 
 #[test]

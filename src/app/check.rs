@@ -1,4 +1,4 @@
-//! `redis-frag check-config`: the jobs as understood, without running them.
+//! `redis-frag check-config`: the jobs as understood, and tried where that is asked for.
 //!
 //! Returns the text; printing it is main's. Secrets are masked.
 
@@ -10,21 +10,38 @@ use crate::config::job::{Job, Sentinel};
 use crate::config::load::{self, Loaded};
 use crate::netdata::agent::Agent;
 
+use super::{Failure, block_on, trial};
+
 /// Where Netdata's own packages and Debian's keep the operator's files.
 const USER_DIR: &str = "/etc/netdata";
 
 /// Where both keep the stock files.
 const STOCK_DIR: &str = "/usr/lib/netdata/conf.d";
 
-/// What was found, as a text for a person, and whether it has no error.
-#[must_use]
-pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
+/// What was found, as a text for a person, and whether it has no error. With
+/// `connect` each job is tried too, and one that does not answer is an error.
+///
+/// # Errors
+/// Why jobs could not be tried.
+pub fn report(
+    agent: &Agent,
+    file: Option<&Path>,
+    connect: bool,
+) -> Result<(String, bool), Failure> {
     let loaded = match file {
         Some(path) => load::from_file(path),
         None => load(agent),
     };
     let sound = (loaded.parsed.problems.iter()).all(|p| p.severity != Severity::Error);
-    (text(&loaded), sound)
+    let mut report = text(&loaded);
+    if !connect {
+        return Ok((report, sound));
+    }
+    let tried = block_on(async { Ok(trial::all(loaded.jobs().map(|(job, _)| job)).await) })?;
+    report.push('\n');
+    report.push_str(&trial::table(&tried));
+    let answered = trial::each_answers(&tried);
+    Ok((report, sound && answered))
 }
 
 /// Reads the file that the agent's plugin would read.

@@ -1,35 +1,25 @@
 //! A job that stands for several instances: the members of a cluster, or what Sentinels
 //! follow. Asks who they are again and again, and keeps a watch on each.
 //!
-//! Must not know how a reply is read (`source/inquiry.rs`), nor decide what follows from
-//! it (`members.rs`).
+//! Must not know whom to ask (`tellers.rs`), nor decide what follows from an answer
+//! (`members.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::config::address::Address;
 use crate::config::job::Job;
-use crate::source::inquiry::{Habits, Question, Teller, View};
-use crate::source::topology::Place;
+use crate::source::inquiry::View;
 use crate::source::trouble::Trouble;
 
-use super::members::{Members, Start, Step};
+use super::members::{Members, Step};
 use super::post::{Orders, Post, Report, State};
 use super::schedule;
+use super::tellers::{self, Tellers};
 use super::watch::Shared;
-
-/// How many are asked at once where the one that answered last does not, or is doubted.
-const AT_ONCE: usize = 4;
-
-/// Whether a job stands for several instances.
-pub(super) fn is_fleet(job: &Job) -> bool {
-    job.cluster || job.sentinel.is_some()
-}
 
 /// Follows a job's members until it is ordered to end.
 pub(super) async fn follow(
@@ -60,14 +50,7 @@ struct Fleet {
     job: Arc<Job>,
     shared: Shared,
     report: Report,
-    question: Question,
-    /// Those who were named.
-    seeds: Vec<Arc<Job>>,
-    /// Whom to ask next where there is a choice.
-    turn: usize,
-    /// Who answered last.
-    teller: Option<Teller>,
-    habits: Habits,
+    tellers: Tellers,
     members: Members,
     watches: HashMap<String, Post>,
     /// The watch of the named instance itself, while nobody said who belongs to it.
@@ -82,39 +65,12 @@ struct Fleet {
 
 impl Fleet {
     fn new(job: Arc<Job>, shared: Shared, report: Report) -> Self {
-        let (question, seeds) = match &job.sentinel {
-            Some(sentinel) => {
-                let seed = |address: &Address| {
-                    let address = address.clone();
-                    let credentials = sentinel.credentials.clone();
-                    let named = alone(&job);
-                    Arc::new(Job {
-                        address,
-                        credentials,
-                        ..named
-                    })
-                };
-                let seeds = sentinel.addresses.iter().map(seed).collect();
-                (Question::Sentinel(sentinel.masters.clone()), seeds)
-            }
-            None => {
-                let named = std::iter::once(&*job).chain(&job.alternatives);
-                (
-                    Question::Cluster,
-                    named.map(|job| Arc::new(alone(job))).collect(),
-                )
-            }
-        };
         Self {
+            tellers: Tellers::new(Arc::clone(&job)),
             members: Members::new(&job.name, &job.labels),
             job,
             shared,
             report,
-            question,
-            seeds,
-            turn: 0,
-            teller: None,
-            habits: Habits::default(),
             watches: HashMap::new(),
             stand_in: None,
             told: None,
@@ -123,84 +79,8 @@ impl Fleet {
         }
     }
 
-    /// Asks who the members are: the one that answered last, and others where it does
-    /// not answer or may be the one that is cut off.
     async fn look(&mut self) -> Result<View, Trouble> {
-        let mut answers = Vec::new();
-        let mut trouble = None;
-        if let Some(mut teller) = self.teller.take() {
-            match teller.ask(&self.question, &mut self.habits).await {
-                Ok(view) if !self.members.doubts(&view.members) => {
-                    self.teller = Some(teller);
-                    return Ok(view);
-                }
-                Ok(view) => answers.push((teller, view)),
-                Err(error) => trouble = Some(error),
-            }
-        }
-        let asked = answers.first().map(|(teller, _)| teller.address().clone());
-        for answer in self.ask_others(asked.as_ref()).await {
-            match answer {
-                Ok(answer) => answers.push(answer),
-                Err(error) => trouble = trouble.or(Some(error)),
-            }
-        }
-        answers.retain(|(_, view)| !self.members.has_left(&view.members));
-        // Of several alike the first: who answered last stays asked.
-        let weight = |view: &View| self.members.weight(&view.members);
-        let best = answers
-            .into_iter()
-            .rev()
-            .max_by_key(|(_, view)| weight(view));
-        match best {
-            Some((teller, view)) => {
-                self.teller = Some(teller);
-                Ok(view)
-            }
-            None => Err(trouble.unwrap_or(Trouble::NoMembers)),
-        }
-    }
-
-    /// The next few of those who could tell, all at once: each may take its time.
-    async fn ask_others(&mut self, but: Option<&Address>) -> Vec<Result<(Teller, View), Trouble>> {
-        let mut ways = self.seeds.clone();
-        if self.question == Question::Cluster {
-            let places = self.members.places().into_iter();
-            ways.extend(places.map(|place| Arc::new(self.member_job(&place))));
-        }
-        let mut seen: Vec<&Address> = but.into_iter().collect();
-        let mut choice: Vec<Arc<Job>> = Vec::new();
-        for way in &ways {
-            if !seen.contains(&&way.address) {
-                seen.push(&way.address);
-                choice.push(Arc::clone(way));
-            }
-        }
-        if choice.is_empty() {
-            return Vec::new();
-        }
-        let first = self.turn % choice.len();
-        choice.rotate_left(first);
-        choice.truncate(AT_ONCE);
-        self.turn = self.turn.wrapping_add(choice.len());
-        let mut asked = JoinSet::new();
-        for (place, way) in choice.into_iter().enumerate() {
-            let question = self.question.clone();
-            let mut habits = self.habits;
-            asked.spawn(async move {
-                let mut teller = Teller::new(way);
-                let view = teller.ask(&question, &mut habits).await;
-                (place, habits, view.map(|view| (teller, view)))
-            });
-        }
-        let mut answers = asked.join_all().await;
-        answers.sort_by_key(|(place, ..)| *place);
-        let mut told = Vec::new();
-        for (_, habits, answer) in answers {
-            self.habits.learn(habits);
-            told.push(answer);
-        }
-        told
+        self.tellers.look(&self.members).await
     }
 
     /// Does what follows, and says how long to wait until the next look.
@@ -218,7 +98,7 @@ impl Fleet {
             }
             Err(trouble) => {
                 if !self.reached && self.stand_in.is_none() {
-                    self.stand_in = self.stand_in();
+                    self.stand_in = self.tellers.stand_in().map(|job| self.post(job));
                 }
                 let refused = matches!(
                     trouble,
@@ -248,38 +128,11 @@ impl Fleet {
                 }
             }
             Step::Start(start) => {
-                let Start {
-                    id,
-                    name,
-                    place,
-                    labels,
-                    quiet,
-                } = start;
-                let job = Job {
-                    name,
-                    labels,
-                    quiet,
-                    ..self.member_job(&place)
-                };
+                let id = start.id.clone();
+                let job = tellers::member(&self.job, start);
                 self.watches.insert(id, self.post(job));
             }
         }
-    }
-
-    /// The way to a member: as the job says, elsewhere.
-    fn member_job(&self, place: &Place) -> Job {
-        let Place { host, port } = place.clone();
-        Job {
-            address: Address::Tcp { host, port },
-            ..alone(&self.job)
-        }
-    }
-
-    fn stand_in(&self) -> Option<Post> {
-        let (first, others) = self.seeds.split_first()?;
-        let mut job = Job::clone(first);
-        job.alternatives = others.iter().map(|other| Job::clone(other)).collect();
-        Some(self.post(job))
     }
 
     /// How it goes with each is told by its own charts.
@@ -337,17 +190,5 @@ impl Fleet {
         for watch in watches.chain(self.stand_in.take()) {
             watch.end().await;
         }
-    }
-}
-
-/// The job of one instance that is watched as a job says.
-fn alone(job: &Job) -> Job {
-    Job {
-        cluster: false,
-        sentinel: None,
-        alternatives: Vec::new(),
-        // Of several ways to one instance it may be missed; a cluster may not.
-        quiet: false,
-        ..job.clone()
     }
 }

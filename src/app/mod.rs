@@ -26,6 +26,8 @@ pub mod schedule;
 pub mod screen;
 pub mod size_classes;
 mod target;
+mod tellers;
+mod trial;
 mod watch;
 
 use thiserror::Error;

@@ -15,6 +15,7 @@ use crate::config::job::Job;
 use crate::source::trouble::Trouble;
 
 use super::fleet;
+use super::tellers;
 use super::watch::{Shared, Watch};
 
 /// Pause before an instance whose watch broke down is watched anew.
@@ -69,7 +70,7 @@ impl Post {
     pub(super) fn start(job: Arc<Job>, shared: &Shared, report: Report) -> Self {
         let (orders, ordered) = channel(Orders::default());
         let shared = shared.clone();
-        let task = if fleet::is_fleet(&job) {
+        let task = if tellers::is_fleet(&job) {
             tokio::spawn(fleet::follow(job, shared, report, ordered))
         } else {
             let number = shared.next.fetch_add(1, Ordering::Relaxed);

@@ -324,7 +324,12 @@ impl Outage {
             log::debug!("job {}: {trouble}", job.name);
             return;
         }
-        log::warn!("job {} ({}): {trouble}", job.name, job.address);
+        let level = if job.quiet && !self.reached {
+            log::Level::Debug
+        } else {
+            log::Level::Warn
+        };
+        log::log!(level, "job {} ({}): {trouble}", job.name, job.address);
         self.told_since.get_or_insert(now);
         self.said.retain(|(said, _)| !said.is_like(&trouble));
         self.said.push((trouble, now));

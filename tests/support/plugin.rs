@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::checker::Checker;
 use super::process::{self, Tie};
+use super::secrets;
 use streams::{Output, Stderr};
 
 /// The name of the plugin's file in the configuration folders.
@@ -90,6 +91,7 @@ impl PluginBuilder {
                 .unwrap_or_else(|e| panic!("cannot create a folder for the plugin: {e}"));
         }
         for (path, text) in &self.files {
+            secrets::note_config(text);
             let path = dir.path().join(path);
             let folder = path.parent().map(std::fs::create_dir_all);
             folder
@@ -259,5 +261,9 @@ impl Drop for PluginRun {
     fn drop(&mut self) {
         process::kill(&mut self.child);
         self.output.close();
+        let lines = self.output.lines();
+        let said: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        secrets::assert_none(&said.join("\n"), "the plugin's output");
+        secrets::assert_none(&self.stderr(), "the plugin's log");
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use super::super::process::{self, Tie};
+use super::super::secrets;
 use super::load::Keys;
 use super::{Kind, Server};
 
@@ -37,6 +38,7 @@ impl ServerBuilder {
 
     /// Sets `requirepass`, and lets [`Server::command`] log in with it.
     pub fn password(mut self, password: &str) -> Self {
+        secrets::note(password);
         self.password = Some(password.to_string());
         self.arg("--requirepass", password)
     }
