@@ -1,6 +1,6 @@
 //! A real cluster of six.
 
-use std::collections::BTreeSet;
+use std::process::Command;
 
 use crate::support::{Cluster, Kind, PluginRun};
 use crate::watching::{SOON, is_down, plugin};
@@ -55,6 +55,34 @@ fn expect_whole(run: &PluginRun, cluster: &Cluster) -> Vec<String> {
     names
 }
 
+/// What a person asks by the names of the job and its members.
+fn at_a_shell(run: &PluginRun, names: &[String]) {
+    let config = run.dir().join("etc");
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redis-frag"));
+        let command = command.args(words).env("NETDATA_USER_CONFIG_DIR", &config);
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    for (word, count) in [("c", 6), (names[4].as_str(), 1)] {
+        let (told, said) = ask(&["diagnose", word, "--json"]);
+        let named = names
+            .iter()
+            .filter(|name| told.contains(name.as_str()))
+            .count();
+        assert_eq!(named, count, "{word}: {told}{said}");
+    }
+    let (_, said) = ask(&["size-classes", "c"]);
+    assert!(
+        said.contains("these are several instances; name one: "),
+        "{said}"
+    );
+    let (told, said) = ask(&["check-config", "--connect"]);
+    let rows = told.lines().filter(|line| line.starts_with("c_127_0_0_1_"));
+    assert_eq!(rows.count(), 6, "{told}{said}");
+}
+
 /// The course of a cluster's life, with this server.
 fn life(kind: Kind) {
     let acl = tempfile::NamedTempFile::new().unwrap();
@@ -63,6 +91,10 @@ fn life(kind: Kind) {
     let mut cluster = Cluster::start_with(kind, move |node| node.arg("--aclfile", &path));
     let run = follow(&cluster);
     let names = expect_whole(&run, &cluster);
+
+    at_a_shell(&run, &names);
+    // A person's check of the connections asks how the allocator was built.
+    cluster.node(1).ok(&["ACL", "LOG", "RESET"]);
 
     // A slot moves, and the shards keep their names. Then a primary fails.
     cluster.move_slot(0, 0, 1);
@@ -108,10 +140,21 @@ fn life(kind: Kind) {
         has_role(c, &name, "replica") && label(c, &name, "shard").as_deref() == Some(SHARDS[0])
     });
     let left = cluster.remove(joined);
-    run.expect(FORGOTTEN, "it is off the dashboard", |c| {
-        !charted(c).contains(&name)
+
+    // So does the first node, after a failover that was asked for: it is the one that the
+    // job names and that has told everything so far, and it now knows itself alone.
+    cluster.node(3).ok(&["CLUSTER", "FAILOVER"]);
+    run.expect(FAILOVER, "they have changed places", |c| {
+        has_role(c, &names[3], "primary") && has_role(c, &names[0], "replica")
     });
-    assert_eq!(left.ok(&["PING"]), "PONG");
+    let seed = cluster.remove(0);
+    run.expect(FORGOTTEN, "both are off the dashboard", |c| {
+        !charted(c).contains(&name) && !charted(c).contains(&names[0])
+    });
+    assert_eq!(
+        (left.ok(&["PING"]), seed.ok(&["PING"])),
+        ("PONG".into(), "PONG".into())
+    );
 
     for (number, name) in names.iter().enumerate() {
         if number != 2 {
@@ -120,8 +163,7 @@ fn life(kind: Kind) {
     }
     run.with_checker(|checker| {
         checker.assert_clean();
-        let all: BTreeSet<String> = names.iter().cloned().collect();
-        assert_eq!(charted(checker), all);
+        assert_eq!(charted(checker), names[1..].iter().cloned().collect());
     });
     let log = run.stderr();
     assert_eq!(log.matches("following 6 members").count(), 1, "{log}");
@@ -129,8 +171,8 @@ fn life(kind: Kind) {
         !log.contains("hunter2") && !log.contains("are told again"),
         "{log}"
     );
-    // Nothing was tried that the user may not do; 6.2 does not know SHARDS, and says so.
-    let refused = cluster.node(1).command(&["ACL", "LOG"]).unwrap();
+    // The plugin tried nothing that the user may not do.
+    let refused = cluster.node(0).command(&["ACL", "LOG"]).unwrap();
     assert_eq!(refused, redis::Value::Array(Vec::new()));
 }
 

@@ -41,6 +41,13 @@ fn of_several_nodes_one_that_answers_is_enough() {
     let run = plugin(&follow(&[nobody, node.tcp_address()], "")).start();
     run.expect(SOON, "the node is a member", |c| is_up(c, &member(&node)));
     run.with_checker(|c| assert!(c.chart("redis_frag_c.status").is_none()));
+
+    // With the job its members go.
+    let config = run.dir().join("etc/redis-frag.conf");
+    std::fs::write(config, "jobs: []\n").unwrap();
+    run.signal("HUP");
+    run.expect(SOON, "nobody is watched", |c| charted(c).is_empty());
+    run.with_checker(|checker| checker.assert_clean());
 }
 
 #[test]
