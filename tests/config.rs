@@ -325,7 +325,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn password(job: &redis_frag::config::job::Job) -> Option<&str> {
-    job.credentials.password.as_ref().map(|text| text.reveal())
+    job.credentials.password.as_ref()?.reveal()
 }
 
 #[track_caller]

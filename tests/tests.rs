@@ -19,6 +19,7 @@ mod layers;
 mod output;
 mod permissions;
 mod plugin;
+mod secrets;
 mod support;
 mod topology;
 mod watching;

@@ -1,13 +1,15 @@
 //! `redis-frag check-config`: the jobs as understood, and tried where that is asked for.
 //!
-//! Returns the text; printing it is main's. Secrets are masked.
+//! Returns the text; printing it is main's. Secrets are masked, and references to
+//! them shown.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::config::file::Severity;
-use crate::config::job::{Job, Sentinel};
+use crate::config::job::{Credentials, Job, Sentinel};
 use crate::config::load::{self, Loaded};
+use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
 
 use super::{Failure, block_on, trial};
@@ -89,20 +91,26 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
+/// Username and password as they are shown.
+fn credentials(credentials: &Credentials) -> (String, String) {
+    let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
+    let username = shown(&credentials.username, true).unwrap_or_else(|| "default".to_owned());
+    let password = shown(&credentials.password, false).unwrap_or_else(|| "none".to_owned());
+    (username, password)
+}
+
 fn describe_sentinel(out: &mut String, sentinel: &Sentinel) {
     let shown = |list: &[String]| list.join(", ");
     let addresses: Vec<String> = sentinel.addresses.iter().map(ToString::to_string).collect();
-    let credentials = &sentinel.credentials;
-    let username = credentials.username.as_deref().unwrap_or("default");
-    let password = credentials.password.as_ref().map_or("none", |_| "***");
+    let (username, password) = credentials(&sentinel.credentials);
     let masters = match sentinel.masters.as_slice() {
         [] => "all".to_owned(),
         named => shown(named),
     };
     for (name, value) in [
         ("sentinel", shown(&addresses)),
-        ("  username", username.to_owned()),
-        ("  password", password.to_owned()),
+        ("  username", username),
+        ("  password", password),
         ("  masters", masters),
     ] {
         let _ = writeln!(out, "  {name:<20} {value}");
@@ -111,11 +119,7 @@ fn describe_sentinel(out: &mut String, sentinel: &Sentinel) {
 
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
-    let password = if job.credentials.password.is_some() {
-        "***"
-    } else {
-        "none"
-    };
+    let (username, password) = credentials(&job.credentials);
     let retry = match job.autodetection_retry {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
@@ -132,14 +136,8 @@ fn describe(out: &mut String, job: &Job) {
     };
     let rows = [
         ("address", address),
-        (
-            "username",
-            job.credentials
-                .username
-                .clone()
-                .unwrap_or_else(|| "default".into()),
-        ),
-        ("password", password.to_owned()),
+        ("username", username),
+        ("password", password),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),

@@ -100,12 +100,16 @@ impl Fleet {
                 if !self.reached && self.stand_in.is_none() {
                     self.stand_in = self.tellers.stand_in().map(|job| self.post(job));
                 }
-                let refused = matches!(
-                    trouble,
-                    Trouble::NoCluster | Trouble::ClusterNotAllowed | Trouble::SentinelNotAllowed
-                );
+                let refused = trouble.is_refusal()
+                    || matches!(
+                        trouble,
+                        Trouble::NoCluster
+                            | Trouble::ClusterNotAllowed
+                            | Trouble::SentinelNotAllowed
+                            | Trouble::Secret(_)
+                    );
                 self.failed(trouble);
-                // Every try leaves a line in the server's ACL LOG.
+                // Every try leaves a line in the server's ACL LOG, or runs a program.
                 if refused {
                     schedule::FOLLOW_REFUSED_EVERY
                 } else {

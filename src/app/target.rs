@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use crate::cli::Access;
 use crate::config::address::Address;
-use crate::config::job::{Credentials, Job, Secret, clean_name};
+use crate::config::job::{Credentials, Job, clean_name};
+use crate::config::login;
+use crate::config::reference::Template;
 use crate::config::same::is_same;
 use crate::model::history::History;
 use crate::model::sample::Sample;
@@ -140,7 +142,8 @@ pub(super) fn client(job: &Job) -> String {
     let credentials = &job.credentials;
     if credentials.password.is_some() {
         if let Some(name) = &credentials.username {
-            option("--user", name);
+            // Nobody here knows what a reference stands for.
+            option("--user", name.reveal().unwrap_or("USERNAME"));
         }
         words.push("--askpass".to_owned());
     }
@@ -313,7 +316,7 @@ fn by_found_name(
 
 fn by_address(place: usize, word: &str, given: &Credentials) -> Result<Job, Failure> {
     // The word itself may hold a password.
-    let (address, own) = Address::parse(word)
+    let (address, own) = login::address(word, |text| Ok(text.to_owned()))
         .map_err(|told| Failure::Usage(format!("argument {}: {told}", place + 1)))?;
     let mut job = Job::new(&address.to_string(), address);
     job.credentials = Credentials {
@@ -330,10 +333,10 @@ fn given(access: &Access) -> Result<Credentials, Failure> {
         None => std::env::var(PASSWORD).ok(),
     };
     Ok(Credentials {
-        username: access.username.clone(),
+        username: access.username.as_deref().map(Template::literal),
         password: password
             .filter(|password| !password.is_empty())
-            .map(Secret::new),
+            .map(|password| Template::literal(&password)),
     })
 }
 

@@ -150,6 +150,7 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
             | Trouble::NotTopology,
         ) => ["yes", "yes", "-"],
         Err(Trouble::Refused(_) | Trouble::NotInfo) => ["yes", "-", "-"],
+        Err(Trouble::Secret(_)) => ["-", "-", "-"],
         Err(Trouble::Silent | Trouble::Connect(_) | Trouble::Lost(_)) => ["no", "-", "-"],
     }
 }

@@ -14,9 +14,11 @@ use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
 use super::job::{self, Credentials, Job, Secret};
+use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
-use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
+use super::reference::{Reference, Template};
+use super::values::{interval, positive, timeout, whole, yes_or_no};
 use super::vnodes::{self, Vnode};
 use super::{known, salvage, units, yaml};
 
@@ -63,17 +65,25 @@ impl Default for Parsed {
     }
 }
 
-/// Reads a file's text. `vnodes` are those that a job may name.
+/// What a reference stands for, or why that is not known.
+pub type Resolve<'a> = &'a dyn Fn(&Reference) -> Result<Secret, String>;
+
+/// Reads a file's text, of which only credentials may refer to secrets. `vnodes` are
+/// those that a job may name.
 #[must_use]
 pub fn parse(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
+    let nobody = |reference: &Reference| Err(format!("{reference} has no meaning here"));
+    parse_with(text, vnodes, &nobody)
+}
+
+/// The same; credentials stay references, and those elsewhere are resolved.
+#[must_use]
+pub fn parse_with(text: &str, vnodes: &[Arc<Vnode>], resolve: Resolve<'_>) -> Parsed {
     // What some editors put in front of a text is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // To YAML a carriage return alone ends a line; so it must to everybody here.
     let text = &text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader {
-        vnodes,
-        ..Reader::default()
-    };
+    let mut reader = Reader::new(vnodes, resolve);
     match yaml::read(text) {
         Ok(raw) => reader.file(raw.unwrap_or_default()),
         Err(unread) => {
@@ -94,8 +104,8 @@ struct Defaults {
     priority: Option<u32>,
 }
 
-#[derive(Default)]
 pub(super) struct Reader<'a> {
+    resolve: Resolve<'a>,
     parsed: Parsed,
     vnodes: &'a [Arc<Vnode>],
     local: Option<bool>,
@@ -106,7 +116,25 @@ pub(super) struct Reader<'a> {
     broken: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(vnodes: &'a [Arc<Vnode>], resolve: Resolve<'a>) -> Self {
+        Self {
+            resolve,
+            parsed: Parsed::default(),
+            vnodes,
+            local: None,
+            jobs_listed: false,
+            stray_address: false,
+            broken: false,
+        }
+    }
+
+    /// The text with the values of its references in their places.
+    pub(super) fn filled(&self, text: &str) -> Result<String, String> {
+        let filled = Template::parse(text)?.filled(self.resolve)?;
+        Ok(filled.reveal().to_owned())
+    }
+
     pub(super) fn error(&mut self, at: Location, text: impl Into<String>) {
         self.broken = true;
         self.problem(Severity::Error, at, text);
@@ -127,8 +155,17 @@ impl Reader<'_> {
         text: Option<&Text>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.unfilled(text, |reader, text| read(&reader.filled(text)?))
+    }
+
+    /// The value of a text whose references `read` takes care of.
+    pub(super) fn unfilled<T>(
+        &mut self,
+        text: Option<&Text>,
+        read: impl Fn(&Self, &str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = text?;
-        match read(&text.value) {
+        match read(self, &text.value) {
             Ok(value) => Some(value),
             Err(told) => {
                 self.error(text.defined, told);
@@ -228,7 +265,9 @@ impl Reader<'_> {
         let cluster = self.value(raw.cluster.as_ref(), yes_or_no);
         self.one_way(&raw);
         let address = match &raw.address {
-            Some(text) => self.value(Some(text), Address::parse),
+            Some(text) => self.unfilled(Some(text), |reader, text| {
+                login::address(text, |text| reader.filled(text))
+            }),
             // Where the first of them is stands for it.
             None if sentinel.is_some() => sentinel
                 .as_ref()
@@ -254,8 +293,9 @@ impl Reader<'_> {
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
-        let username = self.value(raw.username.as_ref(), credential);
-        let password = self.value(raw.password.as_ref(), credential);
+        let template = |_: &Self, text: &str| Template::parse(text);
+        let username = self.unfilled(raw.username.as_ref(), template);
+        let password = self.unfilled(raw.password.as_ref(), template);
         let timeout = self.value(raw.timeout.as_ref(), timeout);
         let update_every = self.value(raw.update_every.as_ref(), interval);
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
@@ -265,7 +305,7 @@ impl Reader<'_> {
         let mut job = Job::new(&name?, address);
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
-        job.credentials.password = password.map(Secret::new).or(job.credentials.password);
+        job.credentials.password = password.or(job.credentials.password);
         job.timeout = timeout.unwrap_or(job.timeout);
         job.update_every = update_every
             .or(defaults.update_every)
@@ -293,19 +333,21 @@ impl Reader<'_> {
             self.error(text.referenced, "no name; write name: and what to call it");
             return None;
         }
-        Some(job::clean_name(&text.value))
+        self.value(Some(text), |text| match job::clean_name(text) {
+            name if name.is_empty() => Err("its value is empty; give the job a name".to_owned()),
+            name => Ok(name),
+        })
     }
 
     /// Its charts would be told of another machine: a job whose node is not known is none.
     fn vnode(&mut self, name: Option<&Text>) -> Option<Arc<Vnode>> {
         let text = name?;
-        let vnode = vnodes::named(self.vnodes, &text.value);
-        if vnode.is_none() {
-            let told = "no virtual node of this name or hostname; add it to a file in the folder \
-                        vnodes beside this one, or take the key away";
-            self.error(text.defined, told);
-        }
-        vnode
+        let told = "no virtual node of this name or hostname; add it to a file in the folder \
+                    vnodes beside this one, or take the key away";
+        let nodes = self.vnodes;
+        self.value(Some(text), |name| {
+            vnodes::named(nodes, name).ok_or_else(|| told.to_owned())
+        })
     }
 
     fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {
@@ -347,7 +389,8 @@ impl Reader<'_> {
             }
             match labels.entry(name.value) {
                 Entry::Vacant(free) => {
-                    value.map(|value| free.insert(value.value));
+                    let value = self.value(value.as_ref(), |text| Ok(text.to_owned()));
+                    value.map(|value| free.insert(value));
                 }
                 Entry::Occupied(taken) => self.error(name.defined, yaml::twice(taken.key())),
             }

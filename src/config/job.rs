@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
+use super::reference::Template;
 use super::vnodes::Vnode;
 
 /// Place of the first chart on the dashboard where the file says nothing: go.d's.
@@ -54,13 +55,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a server is shown to be let in.
+/// How to be let in, by word or by reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// ACL user; `None` is the default user.
-    pub username: Option<String>,
+    pub username: Option<Template>,
     /// Password; without one nothing is sent.
-    pub password: Option<Secret>,
+    pub password: Option<Template>,
 }
 
 /// Sentinels to be asked which instances there are.
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn a_job_shows_no_password() {
         let mut job = Job::new("a", Address::parse("h:1").unwrap().0);
-        job.credentials.password = Some(Secret::new("hunter2".into()));
+        job.credentials.password = Some(Template::literal("hunter2"));
         let shown = format!("{job:?}");
         assert!(
             shown.contains("***") && !shown.contains("hunter2"),

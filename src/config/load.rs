@@ -1,16 +1,20 @@
 //! Finds the configuration files and reads them.
 //!
 //! The operator's copy stands in for the stock one, as everywhere in Netdata; beside it
-//! lie the virtual nodes and go.d's files. Must not interpret the text: that is `file.rs`.
+//! lie the virtual nodes and go.d's files. References in a file are resolved with it,
+//! but for those of credentials. Must not interpret the text: that is `file.rs`.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{self, Parsed, Problem, Severity};
-use super::job::Job;
+use super::job::{Job, Secret};
+use super::reference::Reference;
 use super::same::is_same;
+use super::secrets::{self, Leash};
 use super::vnodes::{self, Vnode};
 
 /// Name of the file in either folder.
@@ -104,10 +108,25 @@ pub fn from_file(path: &Path) -> Loaded {
 /// What a file says; `None` where there is none.
 fn parsed(path: &Path, vnodes: &[Arc<Vnode>]) -> Option<Parsed> {
     Some(match read(path) {
-        Ok(text) => file::parse(&text, vnodes),
+        Ok(text) => resolved(&text, vnodes),
         Err(Unread::Missing) => return None,
         Err(Unread::Failed(told)) => failed((1, 1), told),
         Err(Unread::NotText(at)) => failed(at, NOT_TEXT.to_owned()),
+    })
+}
+
+/// A fleet refers to one secret many times, and a program is run once for all.
+fn resolved(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
+    let leash = Leash::default();
+    let known: RefCell<Vec<(Reference, Result<Secret, String>)>> = RefCell::default();
+    file::parse_with(text, vnodes, &|reference| {
+        let mut known = known.borrow_mut();
+        if let Some((_, value)) = known.iter().find(|(name, _)| name == reference) {
+            return value.clone();
+        }
+        let value = secrets::read(reference, secrets::PATIENCE, &leash);
+        known.push((reference.clone(), value.clone()));
+        value
     })
 }
 

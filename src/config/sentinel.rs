@@ -4,22 +4,26 @@
 
 use serde_saphyr::Location;
 
-use super::address::Address;
 use super::file::Reader;
-use super::job::{Credentials, Secret, Sentinel};
+use super::job::{Credentials, Sentinel};
+use super::login;
 use super::raw::{RawJob, RawSentinel};
-use super::values::credential;
+use super::reference::Template;
 
 impl Reader<'_> {
     /// `sentinel:` of a job. Credentials may stand in the addresses too; the keys go
     /// first.
     pub(super) fn sentinel(&mut self, raw: &RawSentinel, job: Location) -> Sentinel {
         self.keys(&raw.unknown, &raw.twice, RawSentinel::KEYS, RawJob::KEYS);
-        let username = self.value(raw.username.as_ref(), credential);
-        let password = self.value(raw.password.as_ref(), credential);
+        let template = |_: &Self, text: &str| Template::parse(text);
+        let username = self.unfilled(raw.username.as_ref(), template);
+        let password = self.unfilled(raw.password.as_ref(), template);
         let mut sentinel = Sentinel::default();
         for text in raw.addresses.iter().flatten() {
-            if let Some((address, credentials)) = self.value(Some(text), Address::parse) {
+            let read = self.unfilled(Some(text), |reader, text| {
+                login::address(text, |text| reader.filled(text))
+            });
+            if let Some((address, credentials)) = read {
                 sentinel.addresses.push(address);
                 let Credentials { username, password } = credentials;
                 let own = &mut sentinel.credentials;
@@ -34,9 +38,11 @@ impl Reader<'_> {
         }
         let own = &mut sentinel.credentials;
         own.username = username.or(own.username.take());
-        own.password = password.map(Secret::new).or(own.password.take());
-        let masters = raw.masters.iter().flatten();
-        sentinel.masters = masters.map(|name| name.value.clone()).collect();
+        own.password = password.or(own.password.take());
+        for name in raw.masters.iter().flatten() {
+            let name = self.value(Some(name), |name| Ok(name.to_owned()));
+            sentinel.masters.extend(name);
+        }
         sentinel
     }
 

@@ -12,7 +12,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 
 use crate::config::address::Address;
-use crate::config::job::{Credentials, Secret};
+use crate::config::job::Secret;
+use crate::config::login::Login;
 
 use super::bounded::{Allowance, Bounded};
 use super::identify::Ends;
@@ -67,7 +68,7 @@ impl Connection {
     /// Why it did not come to a connection.
     pub async fn open(
         address: &Address,
-        credentials: &Credentials,
+        login: &Login,
         lookup: &mut Lookup,
     ) -> Result<Self, Trouble> {
         match address {
@@ -81,14 +82,14 @@ impl Connection {
                     .map_err(|error| Trouble::from_connect(&error))?;
                 let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
                 let ends = ends.map(|(server, client)| Ends::Tcp { server, client });
-                Self::log_in(stream, ends, credentials).await
+                Self::log_in(stream, ends, login).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| Trouble::from_connect(&error))?;
                 let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
                 let listener = listener.and_then(|pid| u32::try_from(pid).ok());
-                Self::log_in(stream, Some(Ends::Unix(listener)), credentials).await
+                Self::log_in(stream, Some(Ends::Unix(listener)), login).await
             }
         }
     }
@@ -96,15 +97,15 @@ impl Connection {
     async fn log_in(
         stream: impl AsyncStream + Unpin + Send + 'static,
         ends: Option<Ends>,
-        credentials: &Credentials,
+        login: &Login,
     ) -> Result<Self, Trouble> {
         // CLIENT SETINFO is left out: a user that may run INFO alone would leave
         // a denial in the server's ACL LOG for it.
         let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-        if let Some(password) = &credentials.password {
+        if let Some(password) = &login.password {
             settings = settings.set_password(Secret::reveal(password));
-            if let Some(username) = &credentials.username {
-                settings = settings.set_username(username);
+            if let Some(username) = &login.username {
+                settings = settings.set_username(Secret::reveal(username));
             }
         }
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);

@@ -14,6 +14,7 @@ use crate::config::job::Job;
 
 use super::cluster::{self, Way};
 use super::connect::{Connection, Lookup};
+use super::keyring::Keyring;
 use super::poll::text;
 use super::sentinel;
 use super::topology::{MOST, Member, Told};
@@ -59,6 +60,7 @@ pub struct View {
 /// One node or Sentinel that is asked.
 pub struct Teller {
     job: Arc<Job>,
+    keyring: Keyring,
     connection: Option<Connection>,
     lookup: Lookup,
 }
@@ -68,6 +70,7 @@ impl Teller {
     #[must_use]
     pub fn new(job: Arc<Job>) -> Self {
         Self {
+            keyring: Keyring::new(&job.credentials),
             job,
             connection: None,
             lookup: Lookup::default(),
@@ -81,14 +84,20 @@ impl Teller {
     }
 
     /// Asks, connecting first where needed. The connection and each reply have the job's
-    /// timeout. After a failure the connection is closed.
+    /// timeout. After a failure the connection is closed. Secrets are read once more
+    /// where they are refused.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn ask(&mut self, question: &Question, habits: &mut Habits) -> Result<View, Trouble> {
-        let asked = match question {
-            Question::Cluster => self.cluster(habits).await,
-            Question::Sentinel(names) => self.sentinel(names).await,
+        let asked = loop {
+            let began = Instant::now();
+            match self.attempt(question, habits).await {
+                Err(trouble) if trouble.is_refusal() && self.keyring.refused(began) => {
+                    self.connection = None;
+                }
+                done => break done,
+            }
         };
         let checked = asked.and_then(|view| {
             if view.members.len() > MOST {
@@ -99,10 +108,18 @@ impl Teller {
             }
             Ok(view)
         });
-        if checked.is_err() {
-            self.connection = None;
+        match &checked {
+            Ok(_) => self.keyring.accepted(),
+            Err(_) => self.connection = None,
         }
         checked
+    }
+
+    async fn attempt(&mut self, question: &Question, habits: &mut Habits) -> Result<View, Trouble> {
+        match question {
+            Question::Cluster => self.cluster(habits).await,
+            Question::Sentinel(names) => self.sentinel(names).await,
+        }
     }
 
     async fn cluster(&mut self, habits: &mut Habits) -> Result<View, Trouble> {
@@ -203,8 +220,8 @@ impl Teller {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
-                let job = &self.job;
-                let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup);
+                let login = self.keyring.login().await?;
+                let opened = Connection::open(&self.job.address, &login, &mut self.lookup);
                 let opened = timeout(patience, opened).await;
                 self.connection
                     .insert(opened.map_err(|_| Trouble::Silent)??)

@@ -15,6 +15,7 @@ pub mod discover;
 pub mod host;
 pub mod identify;
 pub mod inquiry;
+mod keyring;
 pub mod neighbour;
 pub mod poll;
 pub mod processes;

@@ -12,6 +12,7 @@ use redis::Value;
 use tokio::time::timeout;
 
 use crate::config::job::Job;
+use crate::config::login::Login;
 use crate::model::defrag::DefragConfig;
 use crate::model::host::View;
 use crate::model::info::Info;
@@ -22,6 +23,7 @@ use crate::model::server::Server;
 use super::claims::ProcessId;
 use super::connect::{Connection, Lookup};
 use super::host::Kernel;
+use super::keyring::Keyring;
 use super::neighbour::Neighbour;
 use super::trouble::Trouble;
 
@@ -61,6 +63,7 @@ pub struct Poller {
     job: Arc<Job>,
     epoch: Instant,
     connection: Option<Connection>,
+    keyring: Keyring,
     lookup: Lookup,
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
@@ -83,6 +86,7 @@ impl Poller {
     #[must_use]
     pub fn new(job: Arc<Job>, epoch: Instant) -> Self {
         Self {
+            keyring: Keyring::new(&job.credentials),
             job,
             epoch,
             connection: None,
@@ -157,23 +161,20 @@ impl Poller {
     }
 
     /// Takes one sample within `patience`, connecting first where needed. After
-    /// a failure the connection is closed.
+    /// a failure the connection is closed. Secrets are read beforehand, in their own
+    /// time, and once more where they are refused.
     ///
     /// # Errors
     /// Why there is no sample.
     pub async fn collect(&mut self, patience: Duration) -> Result<Sample, Trouble> {
-        let started = Instant::now();
-        let collected = match timeout(patience, self.sample()).await {
-            Ok(collected) => collected,
-            Err(_) if self.lookup.is_under_way() => {
-                Err(Trouble::Connect("its name has no answer yet".to_owned()))
+        let (mut sample, started) = loop {
+            let began = Instant::now();
+            match self.attempt(patience).await {
+                Err(trouble) if trouble.is_refusal() && self.keyring.refused(began) => {}
+                done => break done?,
             }
-            Err(_) => Err(Trouble::Silent),
         };
-        let Ok(mut sample) = collected else {
-            self.connection = None;
-            return collected;
-        };
+        self.keyring.accepted();
         // What is in between may swallow these, and INFO has been answered.
         let left = patience.saturating_sub(started.elapsed());
         if timeout(left, self.read_more(&sample)).await.is_err() {
@@ -184,6 +185,40 @@ impl Poller {
         let left = patience.saturating_sub(started.elapsed());
         sample.host = self.look_around(&sample, left).await;
         Ok(sample)
+    }
+
+    /// One try, and when the server was turned to. A connection that was kept may have
+    /// been closed meanwhile, by a server that closes idle ones or by a Sentinel that
+    /// gave it another primary: that is no outage, and another is opened.
+    async fn attempt(&mut self, patience: Duration) -> Result<(Sample, Instant), Trouble> {
+        let began = Instant::now();
+        let was_kept = self.connection.is_some();
+        match self.try_once(patience).await {
+            Err(Trouble::Lost(_)) if was_kept => {
+                self.try_once(patience.saturating_sub(began.elapsed()))
+                    .await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_once(&mut self, patience: Duration) -> Result<(Sample, Instant), Trouble> {
+        let login = match &self.connection {
+            Some(_) => Arc::default(),
+            None => self.keyring.login().await?,
+        };
+        let started = Instant::now();
+        let sampled = match timeout(patience, self.sample(&login)).await {
+            Ok(sampled) => sampled,
+            Err(_) if self.lookup.is_under_way() => {
+                Err(Trouble::Connect("its name has no answer yet".to_owned()))
+            }
+            Err(_) => Err(Trouble::Silent),
+        };
+        if sampled.is_err() {
+            self.connection = None;
+        }
+        Ok((sampled?, started))
     }
 
     /// What the kernel tells of it.
@@ -199,23 +234,10 @@ impl Poller {
             .unwrap_or_else(|_| still_looking())
     }
 
-    /// A connection that was kept may have been closed meanwhile, by a server that closes
-    /// idle ones or by a Sentinel that gave it another primary: that is no outage.
-    async fn sample(&mut self) -> Result<Sample, Trouble> {
-        let was_kept = self.connection.is_some();
-        match self.try_sample().await {
-            Err(Trouble::Lost(_)) if was_kept => {
-                self.connection = None;
-                self.try_sample().await
-            }
-            done => done,
-        }
-    }
-
-    async fn try_sample(&mut self) -> Result<Sample, Trouble> {
+    async fn sample(&mut self, login: &Login) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
-            let job = &self.job;
-            let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup).await?;
+            let address = &self.job.address;
+            let opened = Connection::open(address, login, &mut self.lookup).await?;
             self.connection = Some(opened);
             if let Some(neighbour) = &mut self.neighbour {
                 neighbour.forget();

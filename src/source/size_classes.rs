@@ -12,12 +12,14 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::job::Job;
+use crate::config::login::Login;
 use crate::model::info::Info;
 use crate::model::malloc_stats::report::{MallocStats, Unread};
 use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
 use super::connect::{Connection, Lookup};
+use super::keyring::Keyring;
 use super::poll::text;
 use super::trouble::Trouble;
 
@@ -84,6 +86,7 @@ struct Last {
 /// The way to one instance's size classes. Any number may ask at once.
 pub struct Desk {
     job: Arc<Job>,
+    keyring: Mutex<Keyring>,
     last: Mutex<Last>,
 }
 
@@ -92,6 +95,7 @@ impl Desk {
     #[must_use]
     pub fn new(job: Arc<Job>) -> Self {
         Self {
+            keyring: Mutex::new(Keyring::new(&job.credentials)),
             job,
             last: Mutex::default(),
         }
@@ -114,11 +118,25 @@ impl Desk {
     /// # Errors
     /// Why they are not known.
     pub async fn read(&self, patience: Duration) -> Result<Answer, Untold> {
-        let answer = timeout(patience, self.answer()).await;
-        answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent)))
+        // Held meanwhile: who waits for secrets would read the same ones.
+        let mut keyring = self.keyring.lock().await;
+        loop {
+            let began = Instant::now();
+            let login = keyring.login().await?;
+            let answer = timeout(patience, self.answer(&login)).await;
+            match answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent))) {
+                Err(Untold::Trouble(trouble)) if trouble.is_refusal() && keyring.refused(began) => {
+                }
+                Err(untold) => return Err(untold),
+                Ok(answer) => {
+                    keyring.accepted();
+                    return Ok(answer);
+                }
+            }
+        }
     }
 
-    async fn answer(&self) -> Result<Answer, Untold> {
+    async fn answer(&self, login: &Login) -> Result<Answer, Untold> {
         // Whoever comes meanwhile waits here, and gets the same answer.
         let mut last = self.last.lock().await;
         if last.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
@@ -132,7 +150,7 @@ impl Desk {
             });
         }
         let job = &self.job;
-        let opened = Connection::open(&job.address, &job.credentials, &mut last.lookup);
+        let opened = Connection::open(&job.address, login, &mut last.lookup);
         let mut connection = opened.await?;
         let server = may_be_asked(&mut connection).await?;
         // Noted before, for this may be given up while the server is at it.

@@ -33,6 +33,9 @@ pub enum Trouble {
     /// The password or user is wrong.
     #[error("the server refuses username or password; correct them for this job")]
     WrongPassword,
+    /// The password or user could not be read from where it is kept.
+    #[error("{0}")]
+    Secret(String),
     /// The user may not run INFO.
     #[error("the user may not run INFO; allow it: ACL SETUSER NAME +info")]
     NotAllowed,
@@ -129,6 +132,12 @@ impl Trouble {
         let away =
             |trouble: &Self| matches!(trouble, Self::Connect(_) | Self::Silent | Self::Lost(_));
         (away(self) && away(other)) || discriminant(self) == discriminant(other)
+    }
+
+    /// Whether what was shown to be let in is not what the server wants.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NoPassword | Self::WrongPassword)
     }
 
     /// Whether it may be over in a minute: no word on what the user may do.

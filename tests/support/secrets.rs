@@ -45,6 +45,8 @@ pub fn note_config(text: &str) {
             note(value.trim().trim_matches(['\'', '"']));
         }
         if let Some((head, _)) = line.split_once('@')
+            // A reference is no secret.
+            && !head.contains("${")
             && let Some((_, password)) = head.rsplit_once(':')
         {
             note(password);
