@@ -22,6 +22,7 @@ mod permissions;
 mod plugin;
 mod secrets;
 mod support;
+mod topology;
 mod watching;
 
 #[path = "support/checker_tests.rs"]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::config::file::Severity;
-use crate::config::job::Job;
+use crate::config::job::{Credentials, Job, Sentinel};
 use crate::config::load::{self, Loaded};
 use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
@@ -91,12 +91,35 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
-fn describe(out: &mut String, job: &Job) {
-    let _ = writeln!(out, "\n{}", job.name);
-    let credentials = &job.credentials;
+/// Username and password as they are shown.
+fn credentials(credentials: &Credentials) -> (String, String) {
     let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
     let username = shown(&credentials.username, true).unwrap_or_else(|| "default".to_owned());
     let password = shown(&credentials.password, false).unwrap_or_else(|| "none".to_owned());
+    (username, password)
+}
+
+fn describe_sentinel(out: &mut String, sentinel: &Sentinel) {
+    let shown = |list: &[String]| list.join(", ");
+    let addresses: Vec<String> = sentinel.addresses.iter().map(ToString::to_string).collect();
+    let (username, password) = credentials(&sentinel.credentials);
+    let masters = match sentinel.masters.as_slice() {
+        [] => "all".to_owned(),
+        named => shown(named),
+    };
+    for (name, value) in [
+        ("sentinel", shown(&addresses)),
+        ("  username", username),
+        ("  password", password),
+        ("  masters", masters),
+    ] {
+        let _ = writeln!(out, "  {name:<20} {value}");
+    }
+}
+
+fn describe(out: &mut String, job: &Job) {
+    let _ = writeln!(out, "\n{}", job.name);
+    let (username, password) = credentials(&job.credentials);
     let retry = match job.autodetection_retry {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
@@ -107,8 +130,12 @@ fn describe(out: &mut String, job: &Job) {
     };
     let size_classes = if job.size_classes { "yes" } else { "no" };
     let thresholds = &job.thresholds;
+    let address = match &job.sentinel {
+        Some(_) => "told by the Sentinels".to_owned(),
+        None => job.address.to_string(),
+    };
     let rows = [
-        ("address", job.address.to_string()),
+        ("address", address),
         ("username", username),
         ("password", password),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
@@ -135,6 +162,12 @@ fn describe(out: &mut String, job: &Job) {
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    if job.cluster {
+        let _ = writeln!(out, "  {:<20} yes", "cluster");
+    }
+    if let Some(sentinel) = &job.sentinel {
+        describe_sentinel(out, sentinel);
     }
     for other in &job.alternatives {
         let _ = writeln!(out, "  {:<20} {}", "else", other.address);

@@ -10,11 +10,12 @@ mod configured;
 pub mod diagnose;
 mod discovery;
 mod dyncfg;
+mod fleet;
 mod functions;
 mod inbox;
 pub mod logging;
+mod members;
 pub mod plugin;
-#[allow(dead_code, reason = "the followers of clusters come next")]
 mod post;
 pub mod record;
 mod registry;
@@ -25,6 +26,7 @@ pub mod schedule;
 pub mod screen;
 pub mod size_classes;
 mod target;
+mod tellers;
 mod trial;
 mod watch;
 

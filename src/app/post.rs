@@ -14,6 +14,8 @@ use tokio::time::sleep;
 use crate::config::job::Job;
 use crate::source::trouble::Trouble;
 
+use super::fleet;
+use super::tellers;
 use super::watch::{Shared, Watch};
 
 /// Pause before an instance whose watch broke down is watched anew.
@@ -67,8 +69,13 @@ impl Post {
     /// Begins to watch a job. Must be called within the runtime.
     pub(super) fn start(job: Arc<Job>, shared: &Shared, report: Report) -> Self {
         let (orders, ordered) = channel(Orders::default());
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        let task = tokio::spawn(keep_watching(job, number, shared.clone(), report, ordered));
+        let shared = shared.clone();
+        let task = if tellers::is_fleet(&job) {
+            tokio::spawn(fleet::follow(job, shared, report, ordered))
+        } else {
+            let number = shared.next.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(keep_watching(job, number, shared, report, ordered))
+        };
         Self { orders, task }
     }
 

@@ -18,6 +18,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Pause between looks for instances that nobody named.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Pause between looks for who belongs to a cluster, or to what Sentinels follow.
+pub const FOLLOW_EVERY: Duration = Duration::from_secs(5);
+
+/// The same where the question was refused: what the user may do, and whether a server
+/// is in a cluster, changes rarely.
+pub const FOLLOW_REFUSED_EVERY: Duration = Duration::from_secs(60);
+
 /// Where in the second the instance with this number is asked.
 #[must_use]
 pub fn slot(number: usize) -> Duration {

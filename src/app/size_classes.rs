@@ -27,10 +27,8 @@ pub fn run(
     out: Out<'_>,
 ) -> Result<u8, Failure> {
     let named = std::slice::from_ref(&args.target);
-    let mut targets = target::all(agent, named, &args.access, false)?;
-    let Some(target) = targets.pop() else {
-        return Err(Failure::Usage("no instance named".to_owned()));
-    };
+    let targets = target::all(agent, named, &args.access, false)?;
+    let target = target::only(targets)?;
     let answer = block_on(async {
         let desk = Desk::new(Arc::clone(&target.job));
         Ok(desk.ask(target.job.timeout).await)

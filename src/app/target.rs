@@ -25,7 +25,8 @@ use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::report::words::clean;
-use super::{Failure, check, configured};
+use super::tellers;
+use super::{Failure, block_on, check, configured};
 
 /// Variable with a password, for where none is given otherwise.
 const PASSWORD: &str = "REDIS_FRAG_PASSWORD";
@@ -210,7 +211,7 @@ pub(super) fn all(
                 ..target((job, Origin::Discovered))
             })
             .collect();
-        let jobs = jobs.into_iter().map(|job| (job, Origin::Job));
+        let jobs = expanded(jobs)?.into_iter().map(|job| (job, Origin::Job));
         return Ok(jobs.map(target).chain(found).collect());
     }
     let mut targets = Vec::new();
@@ -219,7 +220,11 @@ pub(super) fn all(
         let meant = if is_address(word) {
             (by_address(place, word, &given)?, Origin::Address)
         } else if let Some(job) = jobs.iter().find(is_meant) {
-            (job.clone(), Origin::Job)
+            let meant = expanded(vec![job.clone()])?.into_iter();
+            targets.extend(meant.map(|job| target((job, Origin::Job))));
+            continue;
+        } else if let Some(job) = member(&jobs, is_meant)? {
+            (job, Origin::Job)
         } else if let Some(job) = by_found_name(&kernel, &given, is_meant) {
             (job, Origin::Address)
         } else {
@@ -228,6 +233,56 @@ pub(super) fn all(
         targets.push(target(meant));
     }
     Ok(targets)
+}
+
+/// The one instance that is meant, where there must be one.
+pub(super) fn only(mut targets: Vec<Target>) -> Result<Target, Failure> {
+    if targets.len() > 1 {
+        let names: Vec<String> = targets
+            .iter()
+            .map(|target| clean(&target.job.name))
+            .collect();
+        let told = format!(
+            "these are several instances; name one: {}",
+            names.join(", ")
+        );
+        return Err(Failure::Usage(told));
+    }
+    let none = || Failure::Usage("no instance named".to_owned());
+    targets.pop().ok_or_else(none)
+}
+
+/// Jobs, with all members in the place of one that stands for several. Where they are not
+/// to be had, what was named stands for them.
+fn expanded(jobs: Vec<Job>) -> Result<Vec<Job>, Failure> {
+    if !jobs.iter().any(tellers::is_fleet) {
+        return Ok(jobs);
+    }
+    block_on(async {
+        let mut all = Vec::new();
+        for job in jobs {
+            if !tellers::is_fleet(&job) {
+                all.push(job);
+                continue;
+            }
+            match tellers::members(&Arc::new(job.clone())).await {
+                Ok(members) => all.extend(members),
+                Err(trouble) => {
+                    let name = &job.name;
+                    log::warn!("job {name}: who its members are is not to be had: {trouble}");
+                    all.push(job);
+                }
+            }
+        }
+        Ok(all)
+    })
+}
+
+/// A member by its name, which begins with that of its job.
+fn member(jobs: &[Job], is_meant: impl Fn(&&Job) -> bool) -> Result<Option<Job>, Failure> {
+    let fleets = jobs.iter().filter(|job| tellers::is_fleet(job)).cloned();
+    let members = expanded(fleets.collect())?;
+    Ok(members.iter().find(is_meant).cloned())
 }
 
 /// What no name of a job can be.

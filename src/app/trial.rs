@@ -15,12 +15,13 @@ use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::report::words::{clean, length};
+use super::tellers;
 
 /// What came of trying one way to an instance.
 #[derive(Debug)]
 pub(super) struct Tried {
     job: Arc<Job>,
-    outcome: Result<Sample, Trouble>,
+    pub(super) outcome: Result<Sample, Trouble>,
 }
 
 /// Whether of each job at least one way leads to an answer.
@@ -31,13 +32,36 @@ pub(super) fn each_answers(tried: &[Tried]) -> bool {
     })
 }
 
-/// Tries all ways of all jobs at once; in their order.
+/// Tries all ways of all jobs at once; in their order. A job that stands for several
+/// instances is tried with each of them.
 pub(super) async fn all<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Tried> {
     let epoch = Instant::now();
     let mut tries = JoinSet::new();
-    let ways = jobs.flat_map(|job| std::iter::once(job).chain(&job.alternatives));
-    for (place, job) in ways.enumerate() {
+    for (place, job) in jobs.enumerate() {
         let job = Arc::new(job.clone());
+        tries.spawn(async move { (place, one(job, epoch).await) });
+    }
+    let mut tried = tries.join_all().await;
+    tried.sort_by_key(|(place, _)| *place);
+    tried.into_iter().flat_map(|(_, tried)| tried).collect()
+}
+
+/// All ways of a job, or all members of a fleet.
+pub(super) async fn one(job: Arc<Job>, epoch: Instant) -> Vec<Tried> {
+    let ways = if tellers::is_fleet(&job) {
+        match tellers::members(&job).await {
+            Ok(members) => members,
+            Err(trouble) => {
+                let outcome = Err(trouble);
+                return vec![Tried { job, outcome }];
+            }
+        }
+    } else {
+        let ways = std::iter::once(&*job).chain(&job.alternatives);
+        ways.cloned().collect()
+    };
+    let mut tries = JoinSet::new();
+    for (place, job) in ways.into_iter().map(Arc::new).enumerate() {
         tries.spawn(async move {
             let mut poller = Poller::new(Arc::clone(&job), epoch);
             if job.size_classes {
@@ -115,7 +139,16 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
         Ok(sample) if sample.config.enabled.is_none() => ["yes", "yes", "INFO, no CONFIG GET"],
         Ok(_) => ["yes", "yes", "yes"],
         Err(Trouble::NoPassword | Trouble::WrongPassword) => ["yes", "no", "-"],
-        Err(Trouble::NotAllowed) => ["yes", "yes", "no"],
+        Err(Trouble::NotAllowed | Trouble::ClusterNotAllowed | Trouble::SentinelNotAllowed) => {
+            ["yes", "yes", "no"]
+        }
+        Err(
+            Trouble::NoCluster
+            | Trouble::NoSentinel
+            | Trouble::NoMaster(_)
+            | Trouble::NoMembers
+            | Trouble::NotTopology,
+        ) => ["yes", "yes", "-"],
         Err(Trouble::Refused(_) | Trouble::NotInfo) => ["yes", "-", "-"],
         Err(Trouble::Secret(_)) => ["-", "-", "-"],
         Err(Trouble::Silent | Trouble::Connect(_) | Trouble::Lost(_)) => ["no", "-", "-"],

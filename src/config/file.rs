@@ -13,7 +13,7 @@ use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
-use super::job::{self, Job, Secret};
+use super::job::{self, Credentials, Job, Secret};
 use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
@@ -119,7 +119,7 @@ struct Defaults {
     priority: Option<u32>,
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     resolve: Resolve<'a>,
     parsed: Parsed,
     vnodes: &'a [Arc<Vnode>],
@@ -145,17 +145,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The text with the values of its references in their places.
-    fn filled(&self, text: &str) -> Result<String, String> {
+    pub(super) fn filled(&self, text: &str) -> Result<String, String> {
         let filled = Template::parse(text)?.filled(self.resolve)?;
         Ok(filled.reveal().to_owned())
     }
 
-    fn error(&mut self, at: Location, text: impl Into<String>) {
+    pub(super) fn error(&mut self, at: Location, text: impl Into<String>) {
         self.broken = true;
         self.problem(Severity::Error, at, text);
     }
 
-    fn problem(&mut self, severity: Severity, at: Location, text: impl Into<String>) {
+    pub(super) fn problem(&mut self, severity: Severity, at: Location, text: impl Into<String>) {
         self.parsed.problems.push(Problem {
             severity,
             line: at.line().max(1),
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, or the problem told where the value stands.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         text: Option<&Text>,
         read: impl Fn(&str) -> Result<T, String>,
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a text whose references `read` takes care of.
-    fn unfilled<T>(
+    pub(super) fn unfilled<T>(
         &mut self,
         text: Option<&Text>,
         read: impl Fn(&Self, &str) -> Result<T, String>,
@@ -190,7 +190,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Tells the keys that nobody knows, and the ones that stand twice.
-    fn keys(&mut self, unknown: &[Text], twice: &[Text], known: &[&str], deeper: &[&str]) {
+    pub(super) fn keys(
+        &mut self,
+        unknown: &[Text],
+        twice: &[Text],
+        known: &[&str],
+        deeper: &[&str],
+    ) {
         for key in unknown {
             match known::of_go_d(&key.value) {
                 Some(told) => self.problem(Severity::Note, key.defined, told),
@@ -238,6 +244,13 @@ impl<'a> Reader<'a> {
             self.parsed.jobs.push(job);
             return;
         };
+        if first.sentinel.is_some() || job.sentinel.is_some() {
+            let told = "a job with sentinel: cannot share its name; give each its own name";
+            self.error(at, told);
+            return;
+        }
+        // More nodes of one cluster that can be asked who belongs to it.
+        first.cluster |= job.cluster;
         first.quiet = true;
         job.quiet = true;
         let told = format!(
@@ -263,10 +276,18 @@ impl<'a> Reader<'a> {
         let (at, raw) = (raw.referenced, raw.value);
         self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
+        let sentinel = raw.sentinel.as_ref().map(|raw| self.sentinel(raw, at));
+        let cluster = self.value(raw.cluster.as_ref(), yes_or_no);
+        self.one_way(&raw);
         let address = match &raw.address {
             Some(text) => self.unfilled(Some(text), |reader, text| {
                 login::address(text, |text| reader.filled(text))
             }),
+            // Where the first of them is stands for it.
+            None if sentinel.is_some() => sentinel
+                .as_ref()
+                .and_then(|sentinel| sentinel.addresses.first())
+                .map(|address| (address.clone(), Credentials::default())),
             // It was meant to have one, so that the default would be another's.
             None if self.stray_address || raw.unknown.iter().any(is_address) => {
                 let told = "no address; write address: redis://host:port or unix:///path";
@@ -311,6 +332,8 @@ impl<'a> Reader<'a> {
         job.thresholds = thresholds;
         job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
         job.size_classes = size_classes.unwrap_or(job.size_classes);
+        job.cluster = cluster.unwrap_or_default();
+        job.sentinel = sentinel;
         Some(job)
     }
 
@@ -403,6 +426,7 @@ fn is_address(key: &Text) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::raw::RawSentinel;
     use super::*;
 
     /// The stock file with every example taken: those have a # that no space
@@ -433,6 +457,7 @@ mod tests {
             (RawFile::KEYS, ""),
             (RawDiscovery::KEYS, "  "),
             (RawJob::KEYS, "    "),
+            (RawSentinel::KEYS, "      "),
             (RawThresholds::KEYS, "      "),
         ] {
             for key in keys {

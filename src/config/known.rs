@@ -9,8 +9,6 @@ const NOT_YET: &[&str] = &[
     "tls_key",
     "tls_skip_verify",
     "tls_server_name",
-    "cluster",
-    "sentinel",
 ];
 
 /// Keys of go.d's redis collector that have no meaning here (collector/redis/config.go

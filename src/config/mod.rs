@@ -18,6 +18,7 @@ mod salvage;
 pub mod same;
 pub mod schema;
 pub mod secrets;
+mod sentinel;
 pub mod shown;
 pub mod units;
 mod values;

@@ -111,7 +111,19 @@ mapping! {
         thresholds: RawThresholds,
         malloc_stats_every: Text,
         size_classes: Text,
+        cluster: Text,
+        sentinel: RawSentinel,
     } expecting "a job: keys such as name: and address:"
+}
+
+mapping! {
+    /// `sentinel:` of a job.
+    RawSentinel {
+        addresses: Vec<Text>,
+        username: Text,
+        password: Text,
+        masters: Vec<Text>,
+    } expecting "keys such as addresses:"
 }
 
 mapping! {

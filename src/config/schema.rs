@@ -26,7 +26,9 @@ enum Kind {
     Number(f64, Option<f64>, f64),
     /// A size in bytes, and its default.
     Size(&'static str),
-    Text(Option<&'static str>),
+    Text,
+    /// A list of texts.
+    Texts,
     /// A text that is not shown.
     Secret,
     Switch(bool),
@@ -86,8 +88,8 @@ const TABS: &[Tab] = &[
             field(
                 "address",
                 "URI",
-                Kind::Text(Some("redis://localhost:6379")),
-                "Where the server listens.",
+                Kind::Text,
+                "Where the server listens; redis://localhost:6379 where nothing is said.",
             )
             .help("TCP: `redis://host:port`. Unix socket: `unix:///path/to/redis.sock`."),
             field(
@@ -106,7 +108,7 @@ const TABS: &[Tab] = &[
             field(
                 "vnode",
                 "Vnode",
-                Kind::Text(None),
+                Kind::Text,
                 "The virtual node whose charts these are, by its name or hostname.",
             )
             .help("Virtual nodes are defined in the folder vnodes of Netdata's configuration."),
@@ -186,12 +188,55 @@ const TABS: &[Tab] = &[
         ],
     },
     Tab {
+        title: "Fleet",
+        fields: &[
+            field(
+                "cluster",
+                "Cluster",
+                Kind::Switch(false),
+                "Whether all nodes of the cluster that the server belongs to are followed.",
+            ),
+            field(
+                "sentinel",
+                "Sentinel",
+                Kind::Group(&[
+                    field(
+                        "addresses",
+                        "Addresses",
+                        Kind::Texts,
+                        "Where Sentinels listen; one that answers is enough.",
+                    )
+                    .help("As `redis://host:26379`."),
+                    field(
+                        "username",
+                        "Username",
+                        Kind::Text,
+                        "ACL user at the Sentinels.",
+                    ),
+                    field(
+                        "password",
+                        "Password",
+                        Kind::Secret,
+                        "Password at the Sentinels. The servers have those of the page Auth.",
+                    ),
+                    field(
+                        "masters",
+                        "Masters",
+                        Kind::Texts,
+                        "Names of the primaries to follow; without any, all that they know.",
+                    ),
+                ]),
+                "Sentinels that tell which servers there are. The address stays empty then.",
+            ),
+        ],
+    },
+    Tab {
         title: "Auth",
         fields: &[
             field(
                 "username",
                 "Username",
-                Kind::Text(None),
+                Kind::Text,
                 "ACL user. Without one it is the user `default`.",
             ),
             field(
@@ -226,8 +271,9 @@ pub fn made() -> Value {
             "$schema": "http://json-schema.org/draft-07/schema#",
             "type": "object",
             "title": "redis-frag job configuration.",
+            // Not even the address is required: Sentinels stand in its place, and one that
+            // the form filled in by itself would stand beside them.
             "properties": properties,
-            "required": ["address"],
         },
         "uiSchema": ui,
     })
@@ -266,9 +312,10 @@ impl Field {
                 );
                 say("default", json!(default));
             }
-            Kind::Text(default) => {
-                say("type", json!("string"));
-                default.iter().for_each(|text| say("default", json!(text)));
+            Kind::Text => say("type", json!("string")),
+            Kind::Texts => {
+                say("type", json!(["array", "null"]));
+                say("items", json!({ "type": "string" }));
             }
             Kind::Secret => {
                 say("type", json!("string"));
@@ -319,7 +366,7 @@ mod tests {
     use super::*;
     use crate::config::address::Address;
     use crate::config::job::Job;
-    use crate::config::raw::{RawJob, RawThresholds};
+    use crate::config::raw::{RawJob, RawSentinel, RawThresholds};
     use crate::config::{payload, shown};
 
     /// Where the committed schema lies.
@@ -351,8 +398,13 @@ mod tests {
         // The dashboard asks for it apart.
         assert!(known.remove("name"));
         assert_eq!(keys(properties), known);
-        let known: BTreeSet<&str> = RawThresholds::KEYS.iter().copied().collect();
-        assert_eq!(keys(&properties["thresholds"]["properties"]), known);
+        for (group, known) in [
+            ("thresholds", RawThresholds::KEYS),
+            ("sentinel", RawSentinel::KEYS),
+        ] {
+            let known: BTreeSet<&str> = known.iter().copied().collect();
+            assert_eq!(keys(&properties[group]["properties"]), known, "{group}");
+        }
         let tabs = made["uiSchema"]["ui:options"]["tabs"].as_array().unwrap();
         let fields = tabs
             .iter()
@@ -445,7 +497,14 @@ mod tests {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         assert_valid(&schema["jsonSchema"], "");
         let properties = &schema["jsonSchema"]["properties"];
-        assert_eq!(properties["password"]["sensitive"], true);
-        assert_eq!(schema["uiSchema"]["password"]["ui:widget"], "password");
+        let of_sentinel = &properties["sentinel"]["properties"];
+        let ui = &schema["uiSchema"];
+        for (field, ui) in [
+            (&properties["password"], &ui["password"]),
+            (&of_sentinel["password"], &ui["sentinel"]["password"]),
+        ] {
+            assert_eq!(field["sensitive"], true);
+            assert_eq!(ui["ui:widget"], "password");
+        }
     }
 }

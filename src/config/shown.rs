@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value, json};
 use crate::model::thresholds::Thresholds;
 
 use super::address::{self, Address};
-use super::job::Job;
+use super::job::{Credentials, Job, Sentinel};
 use super::reference::Template;
 
 /// What stands in the place of a secret.
@@ -22,8 +22,9 @@ pub const HIDDEN: &str = "(not shown: write it again)";
 /// Whether a job has what stands in the place of a secret for its secret.
 #[must_use]
 pub fn hides(job: &Job) -> bool {
-    let of = &job.credentials;
-    of.username.iter().chain(&of.password).any(is_hidden)
+    let sentinel = job.sentinel.iter().map(|sentinel| &sentinel.credentials);
+    let mut all = sentinel.chain([&job.credentials]);
+    all.any(|of| of.username.iter().chain(&of.password).any(is_hidden))
 }
 
 fn is_hidden(text: &Template) -> bool {
@@ -36,10 +37,18 @@ pub fn reveal(job: &mut Job, known: &Job) -> bool {
     if !hides(job) {
         return true;
     }
-    if job.address != known.address {
+    let sentinels = |job: &Job| job.sentinel.as_ref().map(|s| s.addresses.clone());
+    if job.address != known.address || sentinels(job) != sentinels(known) {
         return false;
     }
-    let (own, known) = (&mut job.credentials, &known.credentials);
+    put_back(&mut job.credentials, &known.credentials);
+    if let (Some(own), Some(known)) = (&mut job.sentinel, &known.sentinel) {
+        put_back(&mut own.credentials, &known.credentials);
+    }
+    true
+}
+
+fn put_back(own: &mut Credentials, known: &Credentials) {
     for (text, known) in [
         (&mut own.username, &known.username),
         (&mut own.password, &known.password),
@@ -48,7 +57,6 @@ pub fn reveal(job: &mut Job, known: &Job) -> bool {
             text.clone_from(known);
         }
     }
-    true
 }
 
 /// The job's keys as a form has them.
@@ -88,7 +96,11 @@ fn keys(job: &Job) -> Map<String, Value> {
     let of = Job::new(&job.name, job.address.clone());
     let credentials = &job.credentials;
     let said = [
-        ("address", Some(json!(written(&job.address)))),
+        (
+            "address",
+            // Of a job with Sentinels it is the first of these.
+            (job.sentinel.is_none()).then(|| json!(written(&job.address))),
+        ),
         ("username", credentials.username.as_ref().map(name)),
         ("password", credentials.password.as_ref().map(secret)),
         ("timeout", differs(job.timeout, of.timeout, seconds)),
@@ -114,7 +126,25 @@ fn keys(job: &Job) -> Map<String, Value> {
             differs(job.size_classes, of.size_classes, Value::from),
         ),
         ("vnode", job.vnode.as_ref().map(|node| json!(node.name))),
+        ("cluster", differs(job.cluster, of.cluster, Value::from)),
+        ("sentinel", job.sentinel.as_ref().map(sentinel)),
         ("thresholds", thresholds(&job.thresholds, &of.thresholds)),
+    ];
+    let said = said.into_iter();
+    said.filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+}
+
+fn sentinel(of: &Sentinel) -> Value {
+    let addresses: Vec<String> = of.addresses.iter().map(written).collect();
+    let said = [
+        ("addresses", Some(json!(addresses))),
+        ("username", of.credentials.username.as_ref().map(name)),
+        ("password", of.credentials.password.as_ref().map(secret)),
+        (
+            "masters",
+            (!of.masters.is_empty()).then(|| json!(of.masters)),
+        ),
     ];
     let said = said.into_iter();
     said.filter_map(|(key, value)| Some((key.to_owned(), value?)))
@@ -208,14 +238,19 @@ fn size(bytes: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::raw::RawJob;
+    use crate::config::raw::{RawJob, RawSentinel};
     use crate::config::vnodes::Vnode;
     use crate::config::{file, payload};
 
-    const FULL: &str = include_str!("../../tests/fixtures/dyncfg/full.json");
+    /// All keys; two forms, for not all can stand together.
+    const FORMS: [&str; 2] = [
+        include_str!("../../tests/fixtures/dyncfg/full.json"),
+        include_str!("../../tests/fixtures/dyncfg/sentinel.json"),
+    ];
 
     fn node() -> Arc<Vnode> {
         let vnode = Vnode::default();
@@ -225,26 +260,30 @@ mod tests {
         })
     }
 
-    fn full() -> Job {
-        payload::read(FULL, true, "x", &[node()]).unwrap()
-    }
-
     #[test]
     fn every_key_is_shown_and_comes_back() {
-        let job = full();
-        let shown = stored(&job);
-        let known = RawJob::KEYS.iter().copied().filter(|key| *key != "name");
-        let missing: Vec<&str> = known.filter(|key| shown.get(key).is_none()).collect();
+        let mut missing: BTreeSet<&str> = RawJob::KEYS.iter().copied().collect();
+        let mut of_sentinel: BTreeSet<&str> = RawSentinel::KEYS.iter().copied().collect();
+        missing.remove("name");
+        for form in FORMS {
+            let job = payload::read(form, true, "x", &[node()]).unwrap();
+            let shown = stored(&job);
+            missing.retain(|key| shown.get(key).is_none());
+            of_sentinel.retain(|key| shown["sentinel"].get(key).is_none());
+            assert!(!shown.to_string().contains("never shown"));
+            let mut again = payload::read(&shown.to_string(), true, "x", &[node()]).unwrap();
+            assert!(hides(&again) && reveal(&mut again, &job));
+            assert_eq!(again, job);
+            let mut of_file = file::parse(&yaml(&job), &[node()]).jobs.pop().unwrap();
+            assert!(hides(&of_file) && reveal(&mut of_file, &job));
+            assert_eq!(of_file, job);
+        }
+        let none = BTreeSet::new();
         assert_eq!(
-            missing, [""; 0],
-            "not shown, or at its default in full.json"
+            (missing, of_sentinel),
+            (none.clone(), none),
+            "or at a default"
         );
-        let mut again = payload::read(&shown.to_string(), true, "x", &[node()]).unwrap();
-        assert!(hides(&again) && reveal(&mut again, &job));
-        assert_eq!(again, job);
-        let mut of_file = file::parse(&yaml(&job), &[node()]).jobs.pop().unwrap();
-        assert!(hides(&of_file) && reveal(&mut of_file, &job));
-        assert_eq!(of_file, job);
     }
 
     #[test]

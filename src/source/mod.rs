@@ -1,22 +1,27 @@
 //! I/O to what is monitored.
 //!
-//! Asks, never changes: the commands sent are `AUTH`, `INFO`, `CONFIG GET`
-//! and, where a job allows it, `MEMORY MALLOC-STATS`.
+//! Asks, never changes: the commands sent are `AUTH`, `INFO`, `CONFIG GET` and, where
+//! a job allows it, `MEMORY MALLOC-STATS`; to follow a cluster or Sentinels, `CLUSTER
+//! SHARDS`, `CLUSTER NODES`, `SENTINEL MASTERS` and `SENTINEL REPLICAS`.
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
 pub mod bounded;
 pub mod cgroup;
 pub mod claims;
+pub mod cluster;
 pub mod connect;
 pub mod discover;
 pub mod host;
 pub mod identify;
+pub mod inquiry;
 mod keyring;
 pub mod neighbour;
 pub mod poll;
 pub mod processes;
 pub mod procfs;
+pub mod sentinel;
 pub mod size_classes;
 pub mod sockets;
+pub mod topology;
 pub mod trouble;

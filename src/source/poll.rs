@@ -187,8 +187,22 @@ impl Poller {
         Ok(sample)
     }
 
-    /// One try, and when the server was turned to.
+    /// One try, and when the server was turned to. A connection that was kept may have
+    /// been closed meanwhile, by a server that closes idle ones or by a Sentinel that
+    /// gave it another primary: that is no outage, and another is opened.
     async fn attempt(&mut self, patience: Duration) -> Result<(Sample, Instant), Trouble> {
+        let began = Instant::now();
+        let was_kept = self.connection.is_some();
+        match self.try_once(patience).await {
+            Err(Trouble::Lost(_)) if was_kept => {
+                self.try_once(patience.saturating_sub(began.elapsed()))
+                    .await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_once(&mut self, patience: Duration) -> Result<(Sample, Instant), Trouble> {
         let login = match &self.connection {
             Some(_) => Arc::default(),
             None => self.keyring.login().await?,

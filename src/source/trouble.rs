@@ -42,6 +42,42 @@ pub enum Trouble {
     /// The server answered with another error.
     #[error("the server answers: {0}")]
     Refused(String),
+    /// The server is in no cluster.
+    #[error(
+        "the server is in no cluster; remove cluster: yes from this job, or set \
+         cluster-enabled yes in the server's configuration"
+    )]
+    NoCluster,
+    /// The user may not ask for the cluster's nodes.
+    #[error(
+        "the user may not run CLUSTER SHARDS or CLUSTER NODES; allow them: ACL SETUSER NAME \
+         +cluster|shards +cluster|nodes"
+    )]
+    ClusterNotAllowed,
+    /// It is no Sentinel.
+    #[error(
+        "it is no Sentinel; write the Sentinels' own addresses (port 26379 by default) below \
+         sentinel: addresses:"
+    )]
+    NoSentinel,
+    /// The user may not ask a Sentinel.
+    #[error(
+        "the user may not run SENTINEL MASTERS or SENTINEL REPLICAS; allow them on the \
+         Sentinels: ACL SETUSER NAME +sentinel|masters +sentinel|replicas"
+    )]
+    SentinelNotAllowed,
+    /// A Sentinel follows none of the primaries that the job names.
+    #[error("the Sentinel follows no primary named {0}; correct masters: below sentinel:")]
+    NoMaster(String),
+    /// Nobody is named who could be watched.
+    #[error(
+        "it names no member with an address and port for this job; check what the servers \
+         announce (cluster-announce-ip, ports, tls-cluster)"
+    )]
+    NoMembers,
+    /// The reply names nobody in a form that is known, or more than there can be.
+    #[error("what it says of its members is not understood; check that address leads to a node")]
+    NotTopology,
     /// The reply was no INFO.
     #[error("the reply is no INFO text; check that a Redis server listens at address")]
     NotInfo,

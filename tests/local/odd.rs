@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use crate::support::apart::Apart;
-use crate::support::{Kind, PluginRun, Server};
+use crate::support::{Kind, PluginRun, Server, eventually};
 use crate::watching::{blocks, plugin};
 
 const FOUND: Duration = Duration::from_secs(12);
@@ -57,6 +57,39 @@ fn two_servers_of_one_port_are_both_watched() {
         };
         assert_eq!(version(&name), first.kind().version());
         assert_eq!(version(&format!("{name}_2")), second.kind().version());
+    });
+}
+
+/// Whom a job follows is not watched once more because it runs here.
+#[test]
+fn members_of_a_cluster_that_is_followed_are_not_found_anew() {
+    let node = || Server::builder(Kind::Redis62).cluster(Duration::from_secs(5));
+    let (first, second) = (node().start(), node().start());
+    let port = second.port().to_string();
+    first.ok(&["CLUSTER", "MEET", "127.0.0.1", &port]);
+    let known = || first.ok(&["CLUSTER", "NODES"]).matches("master").count() == 2;
+    eventually(FOUND, "they know each other", known);
+    let config = format!(
+        "discovery: {{local: yes}}\njobs:\n- name: c\n  address: {}\n  cluster: yes\n",
+        first.tcp_address()
+    );
+    let run = plugin(&config).start();
+    for server in [&first, &second] {
+        expect(&run, &format!("c_127_0_0_1_{}", server.port()));
+    }
+    let other = Server::start(Kind::Redis62);
+    expect(&run, &format!("local_{}", other.port()));
+    run.with_checker(|checker| {
+        for server in [&first, &second] {
+            let ways = [
+                format!("local_{}", server.port()),
+                format!("local{}", server.socket().display()).replace(['/', '.'], "_"),
+            ];
+            for name in ways {
+                assert_eq!(blocks(checker, &name, "status"), 0, "{name}");
+            }
+        }
+        checker.assert_clean();
     });
 }
 

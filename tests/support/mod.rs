@@ -14,21 +14,25 @@ pub mod answers;
 pub mod apart;
 pub mod cgroup;
 pub mod checker;
+pub mod cluster;
 pub mod fake;
 pub mod health;
 pub mod huge_pages;
 pub mod plugin;
 pub mod process;
 pub mod secrets;
+pub mod sentinels;
 pub mod servers;
 pub mod swap;
 
 pub use agent::{Agent, AgentBuilder};
 pub use cgroup::Cgroup;
 pub use checker::{AnswerSeen, ChartSeen, Checker, ConfigSeen, DimensionSeen};
+pub use cluster::Cluster;
 pub use fake::Fake;
 pub use huge_pages::HugePages;
 pub use plugin::{PluginBuilder, PluginRun};
+pub use sentinels::Sentinels;
 pub use servers::{Kind, Rewrite, Server, ServerBuilder};
 pub use swap::SwapFile;
 

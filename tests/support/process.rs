@@ -148,6 +148,18 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+/// The same with another free port ten thousand above it, which a cluster's bus takes.
+pub fn free_port_with_bus() -> u16 {
+    for _ in 0..1000 {
+        let port = free_port();
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
+            return port;
+        }
+    }
+    panic!("no free port on 127.0.0.1 with another one ten thousand above it")
+}
+
 /// A folder of our own with a short name, which others may enter: a Unix
 /// socket's path has room for 107 bytes, and agents may run as another user.
 pub fn short_dir() -> tempfile::TempDir {

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use super::process::{self, Tie};
 use super::secrets;
 use load::Keys;
-use start::{Failure, START_LIMIT, connect};
+pub(in crate::support) use start::connect;
+use start::{Failure, START_LIMIT};
 
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -51,6 +52,7 @@ impl Server {
             password: None,
             tie: Tie::DiesWithUs,
             user: None,
+            cluster: false,
         }
     }
 

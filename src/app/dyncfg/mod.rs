@@ -251,9 +251,8 @@ impl Dyncfg {
                     self.roster.remove(&name).await;
                 }
                 Deed::Try { call, job } => {
-                    let shared = self.roster.shared();
-                    let (kernel, epoch) = (Arc::clone(&shared.kernel), shared.epoch);
-                    let trial = async move { (call, trial::run(job, kernel, epoch).await) };
+                    let epoch = self.roster.shared().epoch;
+                    let trial = async move { (call, trial::run(job, epoch).await) };
                     self.trials.spawn(trial);
                 }
                 Deed::Wait { call, at_most } => {

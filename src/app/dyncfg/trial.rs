@@ -10,23 +10,31 @@ use crate::config::job::Job;
 use crate::model::defrag::State;
 use crate::model::sample::Sample;
 use crate::model::server::Flavour;
-use crate::source::host::Kernel;
-use crate::source::poll::Poller;
 
 use super::super::report::words::clean;
+use super::super::trial;
 
-/// Asks the server of a job: what answers there, or why nothing does.
-pub(super) async fn run(
-    job: Arc<Job>,
-    kernel: Arc<Kernel>,
-    epoch: Instant,
-) -> Result<String, String> {
-    let patience = job.timeout;
-    let mut poller = Poller::new(job, epoch).on_kernel(kernel);
-    match poller.collect(patience).await {
-        Ok(sample) => Ok(told(&sample)),
-        Err(trouble) => Err(trouble.to_string()),
+/// Asks the server of a job, or all that it stands for: what answers there, or why
+/// nothing does.
+pub(super) async fn run(job: Arc<Job>, epoch: Instant) -> Result<String, String> {
+    let tried = trial::one(job, epoch).await;
+    let outcomes = || tried.iter().map(|tried| &tried.outcome);
+    let troubles: Vec<String> = outcomes()
+        .filter_map(|outcome| Some(outcome.as_ref().err()?.to_string()))
+        .collect();
+    let Some(sample) = outcomes().find_map(|outcome| outcome.as_ref().ok()) else {
+        let told = troubles.into_iter().next();
+        return Err(told.unwrap_or_else(|| "no server is known there".to_owned()));
+    };
+    let mut told = told(sample);
+    if tried.len() > 1 {
+        let answer = tried.len() - troubles.len();
+        told += &format!("; of {} members {answer} answer", tried.len());
     }
+    if let Some(trouble) = troubles.first() {
+        told += &format!("; one does not: {trouble}");
+    }
+    Ok(told)
 }
 
 fn told(sample: &Sample) -> String {

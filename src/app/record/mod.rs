@@ -53,10 +53,8 @@ pub fn run(agent: &Agent, args: &cli::Record, tell: &dyn Fn(&str)) -> Result<(),
         return Err(Failure::Usage(told));
     }
     let names = std::slice::from_ref(&args.target);
-    let mut targets = target::all(agent, names, &args.access, args.malloc_stats)?;
-    let Some(target) = targets.pop() else {
-        return Err(Failure::Usage("no instance named".to_owned()));
-    };
+    let targets = target::all(agent, names, &args.access, args.malloc_stats)?;
+    let target = target::only(targets)?;
     check_empty(&args.output)?;
     block_on(record(target, args, most.max(1), tell))
 }

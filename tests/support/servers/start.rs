@@ -26,6 +26,7 @@ pub struct ServerBuilder {
     pub(super) password: Option<String>,
     pub(super) tie: Tie,
     pub(super) user: Option<u32>,
+    pub(super) cluster: bool,
 }
 
 impl ServerBuilder {
@@ -54,6 +55,13 @@ impl ServerBuilder {
         self
     }
 
+    /// As a node that is no cluster's yet; `timeout` makes another node fail for it.
+    pub fn cluster(mut self, timeout: Duration) -> Self {
+        self.cluster = true;
+        self.arg("--cluster-enabled", "yes")
+            .arg("--cluster-node-timeout", &timeout.as_millis().to_string())
+    }
+
     /// Runs as another user: its number, and that of its group.
     pub fn user(mut self, id: u32) -> Self {
         self.user = Some(id);
@@ -77,7 +85,11 @@ impl ServerBuilder {
         let mut port = 0;
         for _ in 0..PORT_ATTEMPTS {
             if self.tcp {
-                port = process::free_port();
+                port = if self.cluster {
+                    process::free_port_with_bus()
+                } else {
+                    process::free_port()
+                };
             }
             match self.launch(dir.path(), port) {
                 Ok(child) => {
@@ -191,7 +203,7 @@ pub(super) enum Failure {
     Other(String),
 }
 
-pub(super) fn connect(
+pub(in crate::support) fn connect(
     address: ConnectionAddr,
     password: Option<&str>,
 ) -> redis::RedisResult<redis::Connection> {
