@@ -153,7 +153,9 @@ impl Dyncfg {
         };
         // What came before is told first: an answer may not be about what the agent does
         // not know.
-        self.keep_step().await;
+        if self.changes.has_changed().unwrap_or_default() {
+            self.keep_step().await;
+        }
         if command.verb == Verb::Test && self.trials.len() >= MOST_TRIALS {
             let told = "too many jobs are tried at once: try again in a second";
             return give(self.writer(), call, Answer::error(call, 503, told));
@@ -162,7 +164,6 @@ impl Dyncfg {
         self.book.nodes(self.roster.shared().nodes.all());
         let deeds = self.book.command(call, command);
         self.act(deeds, at, allowed.unwrap_or(ALLOWED)).await;
-        self.keep_step().await;
     }
 
     /// Whether a call of this id waits for its answer.
@@ -186,6 +187,7 @@ impl Dyncfg {
 
     /// Tells the agent how the jobs stand.
     async fn keep_step(&mut self) {
+        self.changes.mark_unchanged();
         let now = Instant::now();
         let all = self.roster.all();
         let mut held = std::mem::take(&mut self.held);
