@@ -127,6 +127,7 @@ impl Members {
         let mut relabels = Vec::new();
         let mut starts = Vec::new();
         let holders = self.holders(view);
+        steps.extend(self.displace(&holders));
         for member in view {
             let labels = self.labels_of(member);
             let Some(known) = self.known.get_mut(&member.id) else {
@@ -138,11 +139,7 @@ impl Members {
                 .is_some_and(|place| holders.get(place) != Some(&member.id.as_str()));
             // Where its place is not told it is still where it was.
             let moved = |watch: &Watched| member.place.as_ref().is_some_and(|p| *p != watch.place);
-            if known
-                .watch
-                .as_ref()
-                .is_some_and(|watch| displaced || moved(watch))
-            {
+            if known.watch.as_ref().is_some_and(moved) {
                 known.watch = None;
                 steps.push(Step::End(member.id.clone()));
             }
@@ -199,8 +196,23 @@ impl Members {
         }
     }
 
+    /// Ends the watches at places where somebody else is now.
+    fn displace(&mut self, holders: &HashMap<&Place, &str>) -> Vec<Step> {
+        let mut ended = Vec::new();
+        for (id, known) in &mut self.known {
+            let place = known.watch.as_ref().map(|watch| &watch.place);
+            let holder = place.and_then(|place| holders.get(place));
+            if holder.is_some_and(|holder| holder != id) {
+                known.watch = None;
+                ended.push(Step::End(id.clone()));
+            }
+        }
+        ended
+    }
+
     /// Who is at each place. Two can be told to be: a node that lost its memory came back
-    /// under another id, and the one that it was has failed for all the others.
+    /// under another id, and the one that it was has failed for all the others; later it
+    /// has no address (`noaddr`).
     fn holders<'a>(&self, view: &'a [Member]) -> HashMap<&'a Place, &'a str> {
         let mut holders: HashMap<&Place, &Member> = HashMap::new();
         let is_watched = |member: &Member| {

@@ -28,6 +28,24 @@ fn a_node_that_is_down_from_the_start_is_told_down_until_its_cluster_is_known() 
             [name.as_str()]
         );
         assert_eq!(label(checker, &name, "shard").as_deref(), Some("none"));
+    });
+
+    // Now that it is known, it stays what it is when all of the cluster is down.
+    node.kill();
+    run.expect(SOON, "the member is down", |c| is_down(c, &name));
+    let told = |words: &str| run.stderr().matches(words).count();
+    run.expect(SOON, "and nobody can tell", |_| {
+        told("its members are watched as they were known last") == 1
+    });
+    node.restart();
+    run.expect(SOON, "all is well again", |c| {
+        is_up(c, &name) && told("the members are told again") == 1
+    });
+    run.with_checker(|checker| {
+        assert_eq!(
+            charted(checker).into_iter().collect::<Vec<_>>(),
+            [name.as_str()]
+        );
         checker.assert_clean();
     });
 }

@@ -1,5 +1,9 @@
 //! Courses of views, each with what follows from it.
 
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
 use super::*;
 
 /// `a:1` a primary, `a:1<p` a replica of p, `!` failed, `@` without a place; slots
@@ -176,6 +180,23 @@ fn a_node_that_lost_its_id_is_watched_once() {
 }
 
 #[test]
+fn whose_place_another_has_is_watched_no_more_though_its_own_is_not_told() {
+    follows(&[
+        (&["a:1 0-99"], &["start a as c_h_1, primary 0-99"]),
+        (
+            &["a:@!", "new:1"],
+            &["end a", "start new as c_h_1, primary none"],
+        ),
+        (&["new:1"], &[]),
+    ]);
+    follows(&[
+        (&["a:1 0-99"], &["start a as c_h_1, primary 0-99"]),
+        (&["new:1"], &["end a", "start new as c_h_1, primary none"]),
+        (&["a:2 0-99", "new:1"], &["start a as c_h_2, primary 0-99"]),
+    ]);
+}
+
+#[test]
 fn names_fit_for_charts_stay_apart_however_long() {
     let mut members = Members::new(&"j".repeat(100), &Labels::new());
     let hosts = ["a.b", "a_b", "x"];
@@ -240,4 +261,56 @@ fn the_view_of_one_that_is_cut_off_counts_less() {
         !members.has_left(&view(&["a:1 0-399"])),
         "the last one of its cluster"
     );
+}
+
+/// Any member of a small world, where ids meet again at other places.
+fn anybody() -> impl Strategy<Value = Member> {
+    let primary = prop::option::of(0..6u8);
+    let place = prop::option::of(1..6u16);
+    let slots = prop::option::of(0..4u16);
+    (0..6u8, place, primary, slots, any::<bool>()).prop_map(
+        |(id, port, primary, slots, healthy)| Member {
+            id: format!("n{id}"),
+            place: port.and_then(|port| Place::new("h", port)),
+            role: primary.map_or(Role::Primary, |_| Role::Replica),
+            primary: primary.map(|id| format!("n{id}")),
+            slots: slots.map(|first| (first, first + 9)).into_iter().collect(),
+            healthy,
+            ..member("a:1")
+        },
+    )
+}
+
+/// A view names everybody once.
+fn any_view() -> impl Strategy<Value = Vec<Member>> {
+    prop::collection::vec(anybody(), 0..8).prop_map(|mut view| {
+        let mut seen = HashSet::new();
+        view.retain(|member| seen.insert(member.id.clone()));
+        view
+    })
+}
+
+proptest! {
+    /// Whatever is told: nobody is begun twice or ended without a watch, and no two
+    /// watches share a name or lead to one place.
+    #[test]
+    fn nobody_is_ever_watched_twice(course in prop::collection::vec(any_view(), 1..12)) {
+        let mut members = members();
+        let mut running: BTreeMap<String, (String, Place)> = BTreeMap::new();
+        for view in course {
+            for step in members.see(&view) {
+                match step {
+                    Step::End(id) => prop_assert!(running.remove(&id).is_some()),
+                    Step::Relabel(id, _) => prop_assert!(running.contains_key(&id)),
+                    Step::Start(start) => {
+                        let watch = (start.name, start.place);
+                        prop_assert!(running.values().all(|(name, _)| *name != watch.0));
+                        prop_assert!(running.insert(start.id, watch).is_none());
+                    }
+                }
+            }
+            let places: Vec<&Place> = running.values().map(|(_, place)| place).collect();
+            prop_assert_eq!(places.iter().collect::<HashSet<_>>().len(), places.len());
+        }
+    }
 }
