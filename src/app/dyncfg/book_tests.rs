@@ -25,6 +25,8 @@ struct World {
     /// The job of a file that another stands in for.
     under: BTreeMap<String, Seen>,
     told: BTreeMap<String, String>,
+    /// The source of each job, as the agent knows it.
+    sources: BTreeMap<String, String>,
     /// Code and words of each call, as far as it is answered.
     calls: Vec<Option<(u16, String)>>,
     trials: Vec<String>,
@@ -46,6 +48,7 @@ impl World {
             roster: BTreeMap::new(),
             under: BTreeMap::new(),
             told: BTreeMap::new(),
+            sources: BTreeMap::new(),
             calls: Vec::new(),
             trials: Vec::new(),
             waits: HashMap::new(),
@@ -62,6 +65,17 @@ impl World {
             standing,
         };
         self.roster.entry(name.to_owned()).or_insert(seen);
+        self.sync();
+    }
+
+    /// A file names what was found before, or names another way to it.
+    fn named_by_file(&mut self, name: &str) {
+        if let Some(seen) = self.roster.get_mut(name)
+            && seen.source != Source::Dynamic
+        {
+            seen.source = file();
+            seen.job = job(name, "h:9");
+        }
         self.sync();
     }
 
@@ -118,6 +132,13 @@ impl World {
                 Status::Disabled => "disabled",
             };
             assert_eq!(self.told[name], word, "{name}");
+            let source = match &seen.source {
+                Source::Stock(_) => "stock",
+                Source::User(_) => "user",
+                Source::Discovered => "discovered",
+                Source::Dynamic => "dyncfg",
+            };
+            assert_eq!(self.sources[name], source, "{name}");
         }
     }
 
@@ -185,6 +206,7 @@ impl World {
             match words[2] {
                 "create" => {
                     self.told.insert(name.to_owned(), words[3].to_owned());
+                    self.sources.insert(name.to_owned(), words[6].to_owned());
                 }
                 "status" => {
                     let told = self.told.get_mut(name);
@@ -373,6 +395,9 @@ proptest! {
                 Step::Named(name, found) => {
                     let source = if found { Source::Discovered } else { file() };
                     world.enter(NAMES[name], source, "h:1");
+                    if !found {
+                        world.named_by_file(NAMES[name]);
+                    }
                     continue;
                 }
                 Step::Lost(name) => {
