@@ -23,7 +23,7 @@ use crate::netdata::functions::Refused;
 use crate::netdata::link::Writer;
 use crate::netdata::reply::{self, Answer, Content};
 
-use super::inbox::{ENDING, give};
+use super::inbox::{BUSY, ENDING, give};
 use super::roster::{self, Listed, Roster, State};
 use book::Book;
 use deed::{Body, Deed, Seen, Standing};
@@ -293,7 +293,9 @@ impl Dyncfg {
             Body::Schema => json(Arc::clone(&self.schema)),
         };
         let answer = Answer::of(&call, code, content, body, 0);
-        give(self.writer(), &call, answer.then(&lines));
+        // Where too much waits already, the agent still hears how the jobs stand.
+        let short = || Answer::error(&call, 503, BUSY).then(&lines);
+        self.writer().answer(answer.then(&lines), short);
     }
 
     /// Writes lines behind all answers before them.
