@@ -69,6 +69,25 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
+/// By whom the server is verified, and whether it is shown a certificate.
+fn tls(job: &Job) -> String {
+    let Some(tls) = &job.tls else {
+        return "no".to_owned();
+    };
+    let mut said = match &tls.ca {
+        _ if tls.skip_verify => "yes, any certificate is accepted".to_owned(),
+        Some(path) => format!("yes, by the CAs in {}", path.display()),
+        None => "yes, by the CAs of the system".to_owned(),
+    };
+    if let Some(name) = &tls.server_name {
+        let _ = write!(said, ", for the name {name}");
+    }
+    if let Some(path) = &tls.cert {
+        let _ = write!(said, ", showing {}", path.display());
+    }
+    said
+}
+
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
     let password = if job.credentials.password.is_some() {
@@ -87,7 +106,7 @@ fn describe(out: &mut String, job: &Job) {
     let size_classes = if job.size_classes { "yes" } else { "no" };
     let thresholds = &job.thresholds;
     let rows = [
-        ("address", job.address.to_string()),
+        ("address", job.url()),
         (
             "username",
             job.credentials
@@ -96,6 +115,7 @@ fn describe(out: &mut String, job: &Job) {
                 .unwrap_or_else(|| "default".into()),
         ),
         ("password", password.to_owned()),
+        ("tls", tls(job)),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),

@@ -12,9 +12,10 @@ use serde_saphyr::{Location, Spanned};
 use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
-use super::address::Address;
+use super::address::{Address, Options};
 use super::job::{self, Job, Secret};
 use super::problem::in_order;
+use super::tls::{self, Tls};
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
 use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
 use super::{known, salvage, units, yaml};
@@ -178,6 +179,7 @@ impl Reader {
         }
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
+        let tls = self.tls(&raw, at);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
         let username = self.value(raw.username.as_ref(), credential);
         let password = self.value(raw.password.as_ref(), credential);
@@ -186,8 +188,10 @@ impl Reader {
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
         let priority = self.value(raw.priority.as_ref(), whole);
         let labels = self.labels(raw.labels.unwrap_or_default());
-        let (address, credentials) = address?;
+        let (address, credentials, options) = address?;
         let mut job = Job::new(&name?, address);
+        job.tls = self.with_tls(&job.address, &options, tls, raw.address.as_ref());
+        job.protocol = options.protocol;
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
         job.credentials.password = password.map(Secret::new).or(job.credentials.password);
@@ -218,6 +222,48 @@ impl Reader {
             return None;
         }
         Some(name)
+    }
+
+    /// The keys of TLS; `None` where none says anything.
+    fn tls(&mut self, raw: &RawJob, job: Location) -> Option<Tls> {
+        let file = |reader: &mut Self, text: &Option<Text>| {
+            reader.value(text.as_ref(), tls::file).flatten()
+        };
+        let tls = Tls {
+            ca: file(self, &raw.tls_ca),
+            cert: file(self, &raw.tls_cert),
+            key: file(self, &raw.tls_key),
+            skip_verify: self
+                .value(raw.tls_skip_verify.as_ref(), yes_or_no)
+                .unwrap_or_default(),
+            server_name: self
+                .value(raw.tls_server_name.as_ref(), tls::server_name)
+                .flatten(),
+        };
+        let said = |text: &&Text| !text.value.trim().is_empty();
+        let cert = raw.tls_cert.as_ref().filter(said);
+        let key = raw.tls_key.as_ref().filter(said);
+        if let Err(told) = tls::pair(cert.is_some(), key.is_some()) {
+            self.error(cert.or(key).map_or(job, |text| text.referenced), told);
+        }
+        Some(tls).filter(|tls| !tls.is_default())
+    }
+
+    /// TLS as the address and the keys have it.
+    fn with_tls(
+        &mut self,
+        address: &Address,
+        options: &Options,
+        keys: Option<Tls>,
+        at: Option<&Text>,
+    ) -> Option<Tls> {
+        match tls::together(address, options.tls.clone(), keys) {
+            Ok(tls) => tls,
+            Err(told) => {
+                self.error(at?.referenced, told);
+                None
+            }
+        }
     }
 
     fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {

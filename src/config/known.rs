@@ -4,11 +4,6 @@
 
 /// Keys that Netdata's collectors know and this version does not act on.
 const NOT_YET: &[&str] = &[
-    "tls_ca",
-    "tls_cert",
-    "tls_key",
-    "tls_skip_verify",
-    "tls_server_name",
     "vnode",
     "cluster",
     "sentinel",

@@ -1,7 +1,7 @@
 //! I/O to what is monitored.
 //!
-//! Asks, never changes: the commands sent are `AUTH`, `INFO`, `CONFIG GET`
-//! and, where a job allows it, `MEMORY MALLOC-STATS`.
+//! Asks, never changes: the commands sent are `AUTH` or `HELLO`, `INFO`, `CONFIG GET`,
+//! `CLIENT SETNAME` and, where a job allows it, `MEMORY MALLOC-STATS`.
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
@@ -18,4 +18,5 @@ pub mod processes;
 pub mod procfs;
 pub mod size_classes;
 pub mod sockets;
+pub mod tls;
 pub mod trouble;

@@ -20,7 +20,7 @@ use crate::model::sample::Sample;
 use crate::model::server::Server;
 
 use super::claims::ProcessId;
-use super::connect::{Connection, Lookup};
+use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::neighbour::Neighbour;
 use super::trouble::Trouble;
@@ -61,7 +61,7 @@ pub struct Poller {
     job: Arc<Job>,
     epoch: Instant,
     connection: Option<Connection>,
-    lookup: Lookup,
+    way: Way,
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
     plain: bool,
@@ -86,7 +86,7 @@ impl Poller {
             job,
             epoch,
             connection: None,
-            lookup: Lookup::default(),
+            way: Way::default(),
             server: None,
             plain: false,
             settings: DefragConfig::default(),
@@ -158,10 +158,7 @@ impl Poller {
         let started = Instant::now();
         let collected = match timeout(patience, self.sample()).await {
             Ok(collected) => collected,
-            Err(_) if self.lookup.is_under_way() => {
-                Err(Trouble::Connect("its name has no answer yet".to_owned()))
-            }
-            Err(_) => Err(Trouble::Silent),
+            Err(_) => Err(self.way.silence()),
         };
         let Ok(mut sample) = collected else {
             self.connection = None;
@@ -195,7 +192,7 @@ impl Poller {
     async fn sample(&mut self) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
             let job = &self.job;
-            let opened = Connection::open(&job.address, &job.credentials, &mut self.lookup).await?;
+            let opened = Connection::open(job, &job.credentials, &mut self.way).await?;
             self.connection = Some(opened);
             if let Some(neighbour) = &mut self.neighbour {
                 neighbour.forget();
@@ -229,6 +226,11 @@ impl Poller {
 
     /// What is asked now and then beside INFO.
     async fn read_more(&mut self, sample: &Sample) {
+        if let Some(connection) = &mut self.connection
+            && connection.introduce(&mut self.way).await.is_err()
+        {
+            self.connection = None;
+        }
         if sample.at >= self.settings_due || self.contradicts(sample) {
             self.read_settings(sample.at).await;
         }

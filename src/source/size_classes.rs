@@ -17,7 +17,7 @@ use crate::model::malloc_stats::report::{MallocStats, Unread};
 use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
-use super::connect::{Connection, Lookup};
+use super::connect::{Connection, Way};
 use super::poll::text;
 use super::trouble::Trouble;
 
@@ -78,7 +78,7 @@ struct Last {
     asked: Option<Instant>,
     /// `None` while there is no answer, or none came in time.
     came: Option<(Instant, Result<Arc<Told>, Untold>)>,
-    lookup: Lookup,
+    way: Way,
 }
 
 /// The way to one instance's size classes. Any number may ask at once.
@@ -114,8 +114,12 @@ impl Desk {
     /// # Errors
     /// Why they are not known.
     pub async fn read(&self, patience: Duration) -> Result<Answer, Untold> {
-        let answer = timeout(patience, self.answer()).await;
-        answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent)))
+        if let Ok(answer) = timeout(patience, self.answer()).await {
+            return answer;
+        }
+        let last = self.last.try_lock();
+        let silence = last.map_or(Trouble::Silent, |last| last.way.silence());
+        Err(Untold::Trouble(silence))
     }
 
     async fn answer(&self) -> Result<Answer, Untold> {
@@ -132,9 +136,10 @@ impl Desk {
             });
         }
         let job = &self.job;
-        let opened = Connection::open(&job.address, &job.credentials, &mut last.lookup);
+        let opened = Connection::open(job, &job.credentials, &mut last.way);
         let mut connection = opened.await?;
         let server = may_be_asked(&mut connection).await?;
+        connection.introduce(&mut last.way).await?;
         // Noted before, for this may be given up while the server is at it.
         (last.asked, last.came) = (Some(Instant::now()), None);
         let told = report(&mut connection, server).await.map(Arc::new);

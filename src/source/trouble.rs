@@ -21,6 +21,15 @@ pub enum Trouble {
     /// Nothing listens there, or the way there is barred.
     #[error("cannot connect: {0}; check address and that the server runs")]
     Connect(String),
+    /// TLS does not come about, or the server ends it.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// No answer in time to a TLS handshake. A plain port waits for the end of a line.
+    #[error(
+        "no answer to the TLS handshake in time; the server is stuck, timeout is too short, or it \
+         speaks no TLS on this port: use its tls-port, or write redis:// and take the tls_ keys away"
+    )]
+    NoHandshake,
     /// No answer in time.
     #[error("no answer in time; the server is stuck or timeout is too short")]
     Silent,
@@ -40,7 +49,10 @@ pub enum Trouble {
     #[error("the server answers: {0}")]
     Refused(String),
     /// The reply was no INFO.
-    #[error("the reply is no INFO text; check that a Redis server listens at address")]
+    #[error(
+        "the reply is no INFO text; check that a Redis server listens at address (with rediss:// \
+         where it speaks TLS)"
+    )]
     NotInfo,
 }
 
@@ -64,6 +76,10 @@ impl Trouble {
         }
         if error.kind() == redis::ErrorKind::AuthenticationFailed {
             return Self::WrongPassword;
+        }
+        if error.kind() == redis::ErrorKind::RESP3NotSupported {
+            let told = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
+            return Self::Refused(told.to_owned());
         }
         if error.is_timeout() {
             return Self::Silent;
@@ -90,9 +106,16 @@ impl Trouble {
     /// lost first, then refuses, and that is one outage.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let away =
-            |trouble: &Self| matches!(trouble, Self::Connect(_) | Self::Silent | Self::Lost(_));
-        (away(self) && away(other)) || discriminant(self) == discriminant(other)
+        let away = |trouble: &Self| {
+            matches!(
+                trouble,
+                Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::NoHandshake
+            )
+        };
+        match (self, other) {
+            (Self::Tls(one), Self::Tls(other)) => one == other,
+            _ => (away(self) && away(other)) || discriminant(self) == discriminant(other),
+        }
     }
 
     /// Whether it may be over in a minute: no word on what the user may do.
@@ -110,7 +133,7 @@ impl Trouble {
 }
 
 /// Somebody else's words on one line, without escapes for a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     text.trim().chars().take(LONGEST).map(visible).collect()
 }
@@ -128,7 +151,10 @@ mod tests {
     fn a_server_that_goes_away_is_one_trouble_and_what_it_answers_another() {
         let (lost, refused) = (Trouble::Lost("x".into()), Trouble::Connect("y".into()));
         assert!(lost.is_like(&refused) && refused.is_like(&Trouble::Silent));
+        assert!(lost.is_like(&Trouble::NoHandshake));
         assert!(!refused.is_like(&Trouble::WrongPassword));
+        let tls = |told: &str| Trouble::Tls(told.into());
+        assert!(tls("a").is_like(&tls("a")) && !tls("a").is_like(&tls("b")));
         assert!(Trouble::Refused("BUSY a".into()).is_like(&Trouble::Refused("b".into())));
     }
 
