@@ -95,6 +95,36 @@ fn words_that_yaml_knows_are_texts_in_a_password() {
 }
 
 #[test]
+fn tls_is_meant_by_the_scheme_or_any_of_its_keys() {
+    let jobs = load::from_file(&fixture("valid/tls.conf")).parsed.jobs;
+    let shown: Vec<_> = jobs.iter().map(|job| job.url()).collect();
+    assert_eq!(
+        shown,
+        [
+            "rediss://h:6380",
+            "rediss://h:6379",
+            "redis://h:6379",
+            "rediss://h:6379",
+            "unix:///s"
+        ]
+    );
+    let skips = |at: usize| jobs[at].tls.as_ref().map(|tls| tls.skip_verify);
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(skips),
+        [Some(true), Some(false), None, Some(true), None]
+    );
+    let (_, out, _) = check(&[fixture("valid/tls.conf").to_str().unwrap()], &[]);
+    for line in [
+        "  tls                  yes, any certificate is accepted\n",
+        "  tls                  yes, by the CAs in /etc/ca.pem, for the name redis.internal, \
+         showing /etc/cert.pem\n",
+        "  tls                  no\n",
+    ] {
+        assert!(out.contains(line), "no {line:?} in\n{out}");
+    }
+}
+
+#[test]
 fn what_is_merged_holds_unless_the_job_says_otherwise() {
     let fleet = load::from_file(&fixture("valid/fleet.conf")).parsed;
     assert_eq!(password(&fleet.jobs[3]), Some(SECRET));

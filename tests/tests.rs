@@ -19,6 +19,7 @@ mod output;
 mod permissions;
 mod plugin;
 mod support;
+mod tls;
 mod watching;
 
 #[path = "support/checker_tests.rs"]

@@ -219,7 +219,10 @@ pub(super) fn all(
     for (place, word) in named.iter().enumerate() {
         let is_meant = |job: &&Job| job.name == *word || job.name == clean_name(word);
         let meant = if is_address(word) {
-            (by_address(place, word, &given, tls.as_ref())?, Origin::Address)
+            (
+                by_address(place, word, &given, tls.as_ref())?,
+                Origin::Address,
+            )
         } else if let Some(job) = jobs.iter().find(is_meant) {
             (job.clone(), Origin::Job)
         } else if let Some(job) = by_found_name(&kernel, &given, is_meant) {

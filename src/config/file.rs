@@ -15,8 +15,8 @@ use crate::model::thresholds::Thresholds;
 use super::address::{Address, Options};
 use super::job::{self, Job, Secret};
 use super::problem::in_order;
-use super::tls::{self, Tls};
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
+use super::tls::{self, Tls};
 use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
 use super::{known, salvage, units, yaml};
 

@@ -3,12 +3,7 @@
 //! Pure. Must not name what may be a secret in the wrong place.
 
 /// Keys that Netdata's collectors know and this version does not act on.
-const NOT_YET: &[&str] = &[
-    "vnode",
-    "cluster",
-    "sentinel",
-    "import_go_d",
-];
+const NOT_YET: &[&str] = &["vnode", "cluster", "sentinel", "import_go_d"];
 
 /// Longest text that is taken for a key.
 const LONGEST: usize = 32;

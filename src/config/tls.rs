@@ -29,7 +29,6 @@ impl Tls {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
-
 }
 
 /// A certificate goes with its key: whether either is given.

@@ -7,8 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use redis::{ProtocolVersion, RedisConnectionInfo};
 use redis::aio::{AsyncStream, MultiplexedConnection};
+use redis::{ProtocolVersion, RedisConnectionInfo};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 

@@ -82,10 +82,7 @@ fn unread(key: &str, path: &Path, error: &io::Error) -> String {
 }
 
 /// The certificates of a file, at least one.
-pub(super) fn certificates(
-    key: &str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = read(key, path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
@@ -132,7 +129,8 @@ pub(super) fn system() -> Result<Arc<RootCertStore>, String> {
         return Ok(Arc::clone(roots));
     }
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if added == 0 {
         let told = "this machine has no CAs to trust; install the package ca-certificates, or set \
                     tls_ca to the server's";
@@ -162,17 +160,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("text"), "no PEM").unwrap();
-        let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let key =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         fs::write(path("encrypted"), key).unwrap();
         let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         fs::write(path("odd"), certificate).unwrap();
         let told = [
-            (stamp("tls_cert", &path("gone")).err(), "tls_cert", "no such file"),
+            (
+                stamp("tls_cert", &path("gone")).err(),
+                "tls_cert",
+                "no such file",
+            ),
             (stamp("tls_key", dir.path()).err(), "tls_key", "not a file"),
             (authorities(&path("text")).err(), "tls_ca", "no certificate"),
             (authorities(&path("odd")).err(), "tls_ca", "cannot be read"),
-            (private_key(&path("text")).err(), "tls_key", "no private key"),
-            (private_key(&path("encrypted")).err(), "tls_key", "not encrypted"),
+            (
+                private_key(&path("text")).err(),
+                "tls_key",
+                "no private key",
+            ),
+            (
+                private_key(&path("encrypted")).err(),
+                "tls_key",
+                "not encrypted",
+            ),
         ];
         for (told, key, why) in told {
             let told = told.unwrap();
