@@ -62,6 +62,7 @@ const PURE: &[&str] = &[
     "app/report/text.rs",
     "app/report/words.rs",
     "app/schedule.rs",
+    "source/permissions.rs",
     "source/procfs.rs",
     "source/sockets.rs",
     "app/screen.rs",

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use redis::aio::{AsyncStream, MultiplexedConnection};
 use redis::{ProtocolVersion, RedisConnectionInfo};
@@ -18,15 +18,12 @@ use crate::config::query::Protocol;
 
 use super::bounded::{Allowance, Bounded};
 use super::identify::Ends;
+use super::poll::REFUSED_EVERY;
 use super::tls;
 use super::trouble::Trouble;
 
 /// What a connection is called in the server's CLIENT LIST and SLOWLOG.
 pub const NAME: &str = "redis-frag";
-
-/// How long a server that refuses a name is not asked for one again: every refusal
-/// leaves a line in its ACL LOG.
-const NAME_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Addresses found for a name.
 type Found = io::Result<Vec<SocketAddr>>;
@@ -226,7 +223,7 @@ impl Connection {
             return Ok(());
         }
         // Also where no reply ever comes.
-        way.nameless_until = Some(Instant::now() + NAME_AGAIN);
+        way.nameless_until = Some(Instant::now() + REFUSED_EVERY);
         let mut command = redis::cmd("CLIENT");
         command.arg("SETNAME").arg(NAME);
         match self.ask(&command).await {

@@ -13,6 +13,7 @@ pub mod discover;
 pub mod host;
 pub mod identify;
 pub mod neighbour;
+pub mod permissions;
 pub mod poll;
 pub mod processes;
 pub mod procfs;

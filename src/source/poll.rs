@@ -23,6 +23,7 @@ use super::claims::ProcessId;
 use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::neighbour::Neighbour;
+use super::permissions::{self, Command};
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
@@ -43,7 +44,7 @@ const SETTINGS_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often they are asked for again after a refusal: permissions may change,
 /// and every try leaves a line in the server's ACL LOG.
-const REFUSED_EVERY: Duration = Duration::from_secs(3600);
+pub const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a server answered last, word for word.
 #[derive(Debug, Clone, Default)]
@@ -312,9 +313,10 @@ impl Poller {
                 if !trouble.is_answer() {
                     self.connection = None;
                 }
+                let server = self.server.as_deref();
+                let remedy = permissions::remedy(Command::MallocStats, &trouble, server);
                 log::info!(
-                    "job {}: MEMORY MALLOC-STATS is not to be had; allow it: \
-                     ACL SETUSER NAME +memory|malloc-stats",
+                    "job {}: MEMORY MALLOC-STATS is not to be had; {remedy}",
                     self.job.name
                 );
             }
@@ -346,9 +348,11 @@ impl Poller {
                 }
                 if !self.settings_refused {
                     self.settings_refused = true;
+                    let server = self.server.as_deref();
+                    let remedy = permissions::remedy(Command::ConfigGet, &trouble, server);
                     log::info!(
                         "job {}: CONFIG GET is not to be had, so the defaults of this version stand \
-                         in for the defrag thresholds; allow it: ACL SETUSER NAME +config|get",
+                         in for the defrag thresholds; {remedy}",
                         self.job.name
                     );
                 }

@@ -18,6 +18,7 @@ use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
 use super::connect::{Connection, Way};
+use super::permissions::{self, Command};
 use super::poll::text;
 use super::trouble::Trouble;
 
@@ -59,11 +60,12 @@ pub enum Untold {
          with jemalloc, as the servers' own Makefile makes on Linux"
     )]
     WithoutJemalloc(String),
-    /// The user may not ask.
-    #[error(
-        "the user may not run MEMORY MALLOC-STATS; allow it: ACL SETUSER NAME +memory|malloc-stats"
-    )]
-    NotAllowed,
+    /// The server refuses to tell: what to do.
+    #[error("the user may not run MEMORY MALLOC-STATS; {0}")]
+    NotAllowed(String),
+    /// The server does not have the command: why.
+    #[error("MEMORY MALLOC-STATS is not to be had; {0}")]
+    Withheld(String),
     /// The reply could not be read.
     #[error("{0}")]
     Unread(Unread),
@@ -176,10 +178,16 @@ async fn report(connection: &mut Connection, server: Server) -> Result<Told, Unt
     let mut command = redis::cmd("MEMORY");
     command.arg("MALLOC-STATS");
     let reply = connection.ask(&command).await;
-    let reply = reply.map_err(|trouble| match trouble {
-        Trouble::NotAllowed => Untold::NotAllowed,
+    let remedy = |trouble: &Trouble, server: &Server| {
+        permissions::remedy(Command::MallocStats, trouble, Some(server))
+    };
+    let reply = reply.map_err(|trouble| match &trouble {
+        Trouble::NotAllowed => Untold::NotAllowed(remedy(&trouble, &server)),
+        Trouble::Refused(told) if told.starts_with("ERR unknown") => {
+            Untold::Withheld(remedy(&trouble, &server))
+        }
         Trouble::Refused(told) if told.starts_with("LOADING") => Untold::Loading,
-        other => Untold::Trouble(other),
+        _ => Untold::Trouble(trouble),
     })?;
     let text = text(&reply).ok_or(Untold::Unread(Unread::NoReport))?;
     let stats = MallocStats::parse(&String::from_utf8_lossy(text)).map_err(Untold::Unread)?;

@@ -9,6 +9,8 @@ use std::mem::discriminant;
 use redis::RedisError;
 use thiserror::Error;
 
+use super::permissions;
+
 /// Longest piece of a server's own words that is repeated.
 const LONGEST: usize = 160;
 
@@ -43,7 +45,7 @@ pub enum Trouble {
     #[error("the server refuses username or password; correct them for this job")]
     WrongPassword,
     /// The user may not run INFO.
-    #[error("the user may not run INFO; allow it: ACL SETUSER NAME +info")]
+    #[error("the user may not run INFO; allow it: {}", permissions::allow_all())]
     NotAllowed,
     /// The server answered with another error.
     #[error("the server answers: {0}")]
@@ -77,7 +79,9 @@ impl Trouble {
         if error.kind() == redis::ErrorKind::AuthenticationFailed {
             return Self::WrongPassword;
         }
-        if error.kind() == redis::ErrorKind::RESP3NotSupported {
+        // The library knows the words of 6.2 alone: `HELLO`, later 'HELLO'.
+        let no_hello = told.starts_with("unknown command") && told.contains("HELLO");
+        if no_hello || error.kind() == redis::ErrorKind::RESP3NotSupported {
             let told = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
             return Self::Refused(told.to_owned());
         }
