@@ -105,7 +105,7 @@ pub struct Tls {
 #[derive(Debug, Args)]
 pub struct Diagnose {
     /// Jobs of the configuration, or addresses: redis://host:port, host:port,
-    /// unix:///path, /path; without any, all jobs, or what listens on this machine
+    /// rediss://host:port, unix:///path, /path; without any, all jobs, or what listens on this machine
     #[arg(value_name = "ADDRESS|JOB")]
     pub targets: Vec<String>,
 

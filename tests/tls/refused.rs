@@ -87,6 +87,7 @@ fn a_server_that_is_not_to_be_trusted_is_told_with_the_reason() {
     );
     let says = ["a CA that this machine does not trust", "set tls_ca"];
     told.job("system", &good.at("localhost"), &[], &says);
+    let mut alone = Vec::new();
     for (name, of_ca) in [("selfsigned", false), ("selfsignedca", true)] {
         let own = Secure::start(&self_signed(dir.path(), name, HERE, of_ca), None);
         let address = own.at("localhost");
@@ -100,7 +101,7 @@ fn a_server_that_is_not_to_be_trusted_is_told_with_the_reason() {
         let file = dir.path().join(format!("{name}.pem"));
         let keys: [(&str, &Path); 2] = [("tls_ca", &file), ("tls_server_name", Path::new("other"))];
         told.job(&format!("{name}other"), &address, &keys, &["not for other"]);
-        std::mem::forget(own);
+        alone.push(own);
     }
     told.assert_told();
 }
