@@ -135,6 +135,12 @@ impl Connection {
         credentials: &Credentials,
         way: &mut Way,
     ) -> Result<Self, Trouble> {
+        // Apart from the task that waits for it: what a handshake needs would be part of
+        // each task for as long as it lives, 5 kB for each instance.
+        Box::pin(Self::reach(job, credentials, way)).await
+    }
+
+    async fn reach(job: &Job, credentials: &Credentials, way: &mut Way) -> Result<Self, Trouble> {
         way.shakes_hands = false;
         let settings = settings(credentials, job.protocol);
         match &job.address {
