@@ -29,7 +29,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show the jobs of the configuration as understood, secrets masked
+    ///
+    /// Exit code: 0 without an error, 1 with one; with --connect also 1 where a job
+    /// does not answer.
     CheckConfig {
+        /// Try each job once, and tell how far that leads: reachable, authenticated,
+        /// permitted, and what server it is
+        #[arg(long)]
+        connect: bool,
+
         /// This file instead of the agent's
         file: Option<PathBuf>,
     },

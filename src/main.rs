@@ -31,14 +31,12 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Some(Command::CheckConfig { file }) => {
-            let (report, sound) = check::report(&agent, file.as_deref());
-            print(&report);
-            if sound {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+        Some(Command::CheckConfig { file, connect }) => {
+            let report = check::report(&agent, file.as_deref(), connect);
+            ended(report.map(|(report, sound)| {
+                print(&report);
+                u8::from(!sound)
+            }))
         }
         Some(Command::Diagnose(args)) => ended(diagnose::run(&agent, &args, &screen, &mut print)),
         Some(Command::Replay(args)) => ended(replay::run(&args, &screen(), &mut print)),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::process::{self, short_dir};
-use crate::support::{Kind, Server, eventually};
+use crate::support::{Kind, Server, eventually, secrets};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -92,7 +92,13 @@ pub fn command() -> Command {
 
 /// Runs it to its end.
 pub fn run(args: &[&str]) -> Output {
-    command().args(args).output().unwrap()
+    let output = command().args(args).output().unwrap();
+    secrets::assert_none(
+        &String::from_utf8_lossy(&output.stdout),
+        "a command's output",
+    );
+    secrets::assert_none(&stderr(&output), "a command's errors");
+    output
 }
 
 pub fn stdout(output: &Output) -> String {

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use redis_frag::config::file::Parsed;
+use redis_frag::config::file::{Parsed, Severity};
 use redis_frag::config::load;
 
 mod chance;
+mod tls;
 
 const SECRET: &str = "hunter2";
 
@@ -73,7 +74,17 @@ fn a_right_file_has_no_problem() {
     for path in fixtures("valid") {
         let (jobs, problems) = announced(&path);
         let parsed = load::from_file(&path).parsed;
-        assert_eq!(parsed.problems, [], "{}", path.display());
+        let wrong = parsed
+            .problems
+            .iter()
+            .filter(|p| p.severity != Severity::Note);
+        assert_eq!(
+            wrong.count(),
+            0,
+            "{}: {:?}",
+            path.display(),
+            parsed.problems
+        );
         assert_eq!(problems, [] as [String; 0], "{}", path.display());
         assert_eq!(names(&parsed), jobs, "{}", path.display());
     }
@@ -92,36 +103,6 @@ fn words_that_yaml_knows_are_texts_in_a_password() {
     let nothing = load::from_file(&fixture("valid/nothing_said.conf")).parsed;
     assert_eq!(nothing.jobs[0].credentials.username, None);
     assert_eq!(password(&nothing.jobs[0]), None);
-}
-
-#[test]
-fn tls_is_meant_by_the_scheme_or_any_of_its_keys() {
-    let jobs = load::from_file(&fixture("valid/tls.conf")).parsed.jobs;
-    let shown: Vec<_> = jobs.iter().map(|job| job.url()).collect();
-    assert_eq!(
-        shown,
-        [
-            "rediss://h:6380",
-            "rediss://h:6379",
-            "redis://h:6379",
-            "rediss://h:6379",
-            "unix:///s"
-        ]
-    );
-    let skips = |at: usize| jobs[at].tls.as_ref().map(|tls| tls.skip_verify);
-    assert_eq!(
-        [0, 1, 2, 3, 4].map(skips),
-        [Some(true), Some(false), None, Some(true), None]
-    );
-    let (_, out, _) = check(&[fixture("valid/tls.conf").to_str().unwrap()], &[]);
-    for line in [
-        "  tls                  yes, any certificate is accepted\n",
-        "  tls                  yes, by the CAs in /etc/ca.pem, for the name redis.internal, \
-         showing /etc/cert.pem\n",
-        "  tls                  no\n",
-    ] {
-        assert!(out.contains(line), "no {line:?} in\n{out}");
-    }
 }
 
 #[test]
@@ -345,7 +326,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn password(job: &redis_frag::config::job::Job) -> Option<&str> {
-    job.credentials.password.as_ref().map(|text| text.reveal())
+    job.credentials.password.as_ref()?.reveal()
 }
 
 #[track_caller]
@@ -381,10 +362,140 @@ fn check(arguments: &[&str], dirs: &[(&str, &Path)]) -> (Option<i32>, String, St
 }
 
 fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        crate::support::secrets::assert_none(&text, "a command");
+        text
+    };
     (
         output.status.code(),
         text(output.stdout),
         text(output.stderr),
     )
+}
+
+// --- check-config --connect -----------------------------------------------
+
+/// The words of the row of a job, by its columns.
+fn row(table: &str, job: &str) -> Vec<String> {
+    let line = table
+        .lines()
+        .rev()
+        .find(|line| line.starts_with(&format!("{job}  ")));
+    let cells = line.unwrap_or_default().split("  ");
+    let cells = cells.map(str::trim).filter(|cell| !cell.is_empty());
+    cells.map(str::to_owned).collect()
+}
+
+#[test]
+fn connecting_tells_how_far_each_job_leads() {
+    use crate::support::{Kind, Server};
+    let defrags = Server::start(Kind::Redis82);
+    let cannot = Server::start(Kind::Redis70);
+    let libc = Server::start(Kind::Valkey91);
+    let closed = Server::builder(Kind::Redis62).password(SECRET).start();
+    cannot.ok(&[
+        "ACL",
+        "SETUSER",
+        "poor",
+        "on",
+        &format!(">{SECRET}"),
+        "-@all",
+        "+info",
+    ]);
+    cannot.ok(&[
+        "ACL",
+        "SETUSER",
+        "none",
+        "on",
+        &format!(">{SECRET}"),
+        "-@all",
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("redis-frag.conf");
+    let mut text = "jobs:\n".to_owned();
+    for (name, address, more) in [
+        ("defrags", defrags.unix_address(), ""),
+        ("cannot", cannot.tcp_address(), ""),
+        ("libc", libc.unix_address(), ""),
+        ("closed", closed.unix_address(), ""),
+        ("wrong", closed.unix_address(), "password: not-it"),
+        ("opened", closed.unix_address(), "password: hunter2"),
+        (
+            "poor",
+            cannot.unix_address(),
+            "username: poor\n    password: hunter2",
+        ),
+        (
+            "none",
+            cannot.unix_address(),
+            "username: none\n    password: hunter2",
+        ),
+        ("away", "unix:///nowhere.sock".to_owned(), ""),
+        ("ways", "unix:///nowhere.sock".to_owned(), ""),
+        ("ways", libc.unix_address(), ""),
+    ] {
+        text += &format!("  - name: {name}\n    address: {address}\n    {more}\n");
+    }
+    fs::write(&path, &text).unwrap();
+    let (code, out, err) = check(&["--connect", path.to_str().unwrap()], &[]);
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(1), ""),
+        "some do not answer\n{out}"
+    );
+    assert!(!out.contains(SECRET) && !out.contains("not-it"), "{out}");
+    for (job, want) in [
+        (
+            "job",
+            "job|address|reachable|authenticated|permitted|server|version|allocator|defrag",
+        ),
+        (
+            "defrags",
+            "@|yes|yes|yes|redis|8.2.3|jemalloc-5.3.0|yes, off",
+        ),
+        ("cannot", "@|yes|yes|yes|redis|7.0.15|jemalloc-5.3.0|no"),
+        ("libc", "@|yes|yes|yes|valkey|9.1.2|libc|no"),
+        ("closed", "@|yes|no|-|-|-|-|-"),
+        ("wrong", "@|yes|no|-|-|-|-|-"),
+        (
+            "opened",
+            "@|yes|yes|yes|redis|6.2.5|jemalloc-5.1.0|yes, off",
+        ),
+        (
+            "poor",
+            "@|yes|yes|INFO, no CONFIG GET|redis|7.0.15|jemalloc-5.3.0|unknown",
+        ),
+        ("none", "@|yes|yes|no|-|-|-|-"),
+        ("away", "@|no|-|-|-|-|-|-"),
+        ("ways", "@|yes|yes|yes|valkey|9.1.2|libc|no"),
+    ] {
+        let cells = row(&out, job);
+        let want: Vec<&str> = want.split('|').collect();
+        let rest = &cells[cells.len().min(2)..];
+        assert_eq!(
+            rest,
+            &want[if job == "job" { 2 } else { 1 }..],
+            "{job}\n{out}"
+        );
+    }
+    for (job, told) in [
+        ("closed", "wants a password"),
+        ("wrong", "refuses username or password"),
+        ("none", "may not run INFO"),
+        ("away", "cannot connect"),
+    ] {
+        let mut lines = out
+            .lines()
+            .filter(|line| line.starts_with(&format!("{job} (")));
+        assert!(
+            lines.next().unwrap_or_default().contains(told),
+            "{job}\n{out}"
+        );
+    }
+    // One way of two is enough.
+    let start = text.find("  - name: ways").unwrap();
+    fs::write(&path, format!("jobs:\n{}", &text[start..])).unwrap();
+    let (code, out, _) = check(&["--connect", path.to_str().unwrap()], &[]);
+    assert_eq!(code, Some(0), "{out}");
 }

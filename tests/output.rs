@@ -236,6 +236,7 @@ fn identity() -> impl Strategy<Value = Identity> {
             labels,
             priority: priority + 1,
             update_every,
+            node: None,
         },
     )
 }
@@ -248,6 +249,7 @@ fn plain() -> Identity {
         labels: BTreeMap::from([("role".to_string(), "cache".to_string())]),
         priority: 70_000,
         update_every: 1,
+        node: None,
     }
 }
 
@@ -343,7 +345,7 @@ proptest! {
         let (name, labels) = (yaml(&name), labels.iter().map(|(n, v)| format!("{}: {}", yaml(n), yaml(v))));
         let labels = labels.collect::<Vec<_>>().join(", ");
         let text = format!("jobs: [{{name: {name}, address: /s, labels: {{{labels}}}}}]\n");
-        let parsed = file::parse(&text);
+        let parsed = file::parse(&text, &[]);
         prop_assert!(parsed.jobs.len() == 1 || !parsed.problems.is_empty(), "{:?}", text);
         for job in parsed.jobs {
             let identity = Identity {

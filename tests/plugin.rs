@@ -100,7 +100,7 @@ fn seen(checker: &Checker, job: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 /// The charts of a job: name and id.
-fn charts_of(checker: &Checker, job: &str) -> Vec<(String, String)> {
+pub fn charts_of(checker: &Checker, job: &str) -> Vec<(String, String)> {
     let prefix = format!("redis_frag_{job}.");
     let own = |id: &&str| Some((id.strip_prefix(&prefix)?.to_string(), (*id).to_string()));
     checker.charts().iter().filter_map(own).collect()
@@ -124,7 +124,7 @@ fn all_charts(checker: &Checker, job: &str) -> bool {
 
 /// A chart's blocks came one a second, from its first one on.
 #[track_caller]
-fn assert_no_gap(checker: &Checker, job: &str, chart: &str) {
+pub fn assert_no_gap(checker: &Checker, job: &str, chart: &str) {
     let begins = checker.begins(&format!("redis_frag_{job}.{chart}"));
     assert!(begins.len() > 1, "{job}.{chart}: {begins:?}");
     assert_eq!(begins[0], None, "{job}.{chart}");

@@ -1,6 +1,7 @@
-//! `redis-frag check-config`: the jobs as understood, without running them.
+//! `redis-frag check-config`: the jobs as understood, and tried where that is asked for.
 //!
-//! Returns the text; printing it is main's. Secrets are masked.
+//! Returns the text; printing it is main's. Secrets are masked, and references to
+//! them shown.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +9,10 @@ use std::path::Path;
 use crate::config::file::Severity;
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
+use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
+
+use super::{Failure, block_on, trial};
 
 /// Where Netdata's own packages and Debian's keep the operator's files.
 const USER_DIR: &str = "/etc/netdata";
@@ -16,33 +20,39 @@ const USER_DIR: &str = "/etc/netdata";
 /// Where both keep the stock files.
 const STOCK_DIR: &str = "/usr/lib/netdata/conf.d";
 
-/// What was found, as a text for a person, and whether it has no error.
-#[must_use]
-pub fn report(agent: &Agent, file: Option<&Path>) -> (String, bool) {
+/// What was found, as a text for a person, and whether it has no error. With
+/// `connect` each job is tried too, and one that does not answer is an error.
+///
+/// # Errors
+/// Why jobs could not be tried.
+pub fn report(
+    agent: &Agent,
+    file: Option<&Path>,
+    connect: bool,
+) -> Result<(String, bool), Failure> {
     let loaded = match file {
         Some(path) => load::from_file(path),
         None => load(agent),
     };
-    let sound = loaded
-        .parsed
-        .problems
-        .iter()
-        .all(|p| p.severity == Severity::Warning);
-    (text(&loaded), sound)
+    let sound = (loaded.parsed.problems.iter()).all(|p| p.severity != Severity::Error);
+    let mut report = text(&loaded);
+    if !connect {
+        return Ok((report, sound));
+    }
+    let tried = block_on(async { Ok(trial::all(loaded.jobs().map(|(job, _)| job)).await) })?;
+    report.push('\n');
+    report.push_str(&trial::table(&tried));
+    let answered = trial::each_answers(&tried);
+    Ok((report, sound && answered))
 }
 
 /// Reads the file that the agent's plugin would read.
 pub(super) fn load(agent: &Agent) -> Loaded {
-    load::from_dirs([
-        agent
-            .user_config_dir
-            .as_deref()
-            .unwrap_or(Path::new(USER_DIR)),
-        agent
-            .stock_config_dir
-            .as_deref()
-            .unwrap_or(Path::new(STOCK_DIR)),
-    ])
+    let (user, stock) = (&agent.user_config_dir, &agent.stock_config_dir);
+    load::from_dirs(
+        Some(user.as_deref().unwrap_or(Path::new(USER_DIR))),
+        Some(stock.as_deref().unwrap_or(Path::new(STOCK_DIR))),
+    )
 }
 
 fn text(loaded: &Loaded) -> String {
@@ -56,15 +66,27 @@ fn text(loaded: &Loaded) -> String {
         }
         None => out.push_str("file: none found, so the defaults hold\n"),
     }
+    if let Some((path, go_d)) = &loaded.go_d {
+        let _ = writeln!(out, "import_go_d: {}", path.display());
+        for problem in &go_d.problems {
+            let _ = writeln!(out, "{}:{problem}", path.display());
+        }
+    }
+    for (path, problem) in &loaded.vnode_problems {
+        let _ = writeln!(out, "{}:{problem}", path.display());
+    }
     let discover = if loaded.parsed.discover { "yes" } else { "no" };
     let _ = writeln!(out, "discovery of local instances: {discover}");
-    let _ = writeln!(out, "jobs: {}", loaded.parsed.jobs.len());
+    let _ = writeln!(out, "jobs: {}", loaded.jobs().count());
     if loaded.parsed.discover {
         let seconds = loaded.parsed.forget_after.as_secs();
         let _ = writeln!(out, "forget_after: {seconds} s");
     }
-    for job in &loaded.parsed.jobs {
+    for (job, path) in loaded.jobs() {
         describe(&mut out, job);
+        if loaded.path.as_deref().is_some_and(|own| own != path) {
+            let _ = writeln!(out, "  {:<20} {}", "file", path.display());
+        }
     }
     out
 }
@@ -90,11 +112,10 @@ fn tls(job: &Job) -> String {
 
 fn describe(out: &mut String, job: &Job) {
     let _ = writeln!(out, "\n{}", job.name);
-    let password = if job.credentials.password.is_some() {
-        "***"
-    } else {
-        "none"
-    };
+    let credentials = &job.credentials;
+    let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
+    let username = shown(&credentials.username, true).unwrap_or_else(|| "default".to_owned());
+    let password = shown(&credentials.password, false).unwrap_or_else(|| "none".to_owned());
     let retry = match job.autodetection_retry {
         0 => "by back-off".to_owned(),
         seconds => format!("every {seconds} s"),
@@ -107,14 +128,8 @@ fn describe(out: &mut String, job: &Job) {
     let thresholds = &job.thresholds;
     let rows = [
         ("address", job.url()),
-        (
-            "username",
-            job.credentials
-                .username
-                .clone()
-                .unwrap_or_else(|| "default".into()),
-        ),
-        ("password", password.to_owned()),
+        ("username", username),
+        ("password", password),
         ("tls", tls(job)),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
@@ -140,6 +155,12 @@ fn describe(out: &mut String, job: &Job) {
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<20} {value}");
+    }
+    for other in &job.alternatives {
+        let _ = writeln!(out, "  {:<20} {}", "else", other.address);
+    }
+    if let Some(node) = &job.vnode {
+        let _ = writeln!(out, "  {:<20} {} ({})", "vnode", node.hostname, node.guid);
     }
     for (name, value) in &job.labels {
         let _ = writeln!(out, "  {:<20} {name}={value}", "label");

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{Id, JoinSet, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::config::address::Address;
@@ -18,8 +18,8 @@ use crate::source::discover::{self, Candidate, Reached};
 use crate::source::processes::ServerProcess;
 use crate::source::trouble::Trouble;
 
-use super::plugin::keep_watching;
 use super::report::words::clean;
+use super::roster::{Roster, Source};
 use super::schedule;
 use super::watch::Shared;
 
@@ -40,25 +40,14 @@ const MISSED: u32 = 3;
 /// Looks for instances until the task is ended.
 pub(super) struct Discovery {
     shared: Shared,
-    configured: Vec<Arc<Job>>,
+    roster: Roster,
     /// Seconds between collections.
     interval: u32,
-    watches: JoinSet<()>,
-    /// The jobs that are watched, by their tasks.
-    watched: HashMap<Id, Watched>,
     /// Who lets nobody in, and when they are tried again.
     rested: HashMap<Who, Duration>,
     /// How often in a row no way led to a process: one that has only just started does
     /// not listen yet.
     missed: HashMap<ProcessId, u32>,
-    /// Place of the next job among all, which spreads them over the second.
-    next: usize,
-}
-
-/// A job that is watched.
-struct Watched {
-    name: String,
-    address: Address,
 }
 
 /// Whom a try was about: a process, or who is at an address without a process that
@@ -70,21 +59,18 @@ enum Who {
 }
 
 impl Discovery {
-    pub(super) fn new(shared: Shared, configured: Vec<Arc<Job>>, interval: u32) -> Self {
+    pub(super) fn new(roster: Roster, interval: u32) -> Self {
         Self {
-            shared,
-            next: configured.len(),
-            configured,
+            shared: roster.shared().clone(),
+            roster,
             interval,
-            watches: JoinSet::new(),
-            watched: HashMap::new(),
             rested: HashMap::new(),
             missed: HashMap::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
-        if !self.configured.is_empty() {
+        if !self.roster.is_empty() {
             sleep(HEAD_START).await;
         }
         if self.shared.kernel.hides_processes() {
@@ -110,19 +96,7 @@ impl Discovery {
                     Err(error) => log::error!("looking for instances broke down: {error}"),
                 }
             }
-            self.bury();
             sleep(next_look.saturating_duration_since(Instant::now())).await;
-        }
-    }
-
-    /// Takes the names of jobs that ended, whose instances are gone.
-    fn bury(&mut self) {
-        while let Some(ended) = self.watches.try_join_next_with_id() {
-            let id = match ended {
-                Ok((id, ())) => id,
-                Err(error) => error.id(),
-            };
-            self.watched.remove(&id);
         }
     }
 
@@ -154,26 +128,22 @@ impl Discovery {
         }
         tried.sort_by_key(|(place, ..)| *place);
         for (_, candidate, reached) in tried {
-            self.take(&candidate, reached);
+            self.take(&candidate, reached).await;
         }
     }
 
     /// Whether nobody watches it yet, and it is not to be left alone.
     fn is_wanted(&self, candidate: &Candidate) -> bool {
-        let watched = |way: &Job| self.watched.values().any(|job| job.address == way.address);
-        let named = |way: &Job| {
-            let mut configured = self.configured.iter();
-            configured.any(|job| discover::is_same(&job.address, &way.address))
-        };
+        let named = |way: &Job| self.roster.leads_to(&way.address);
         let process = id(candidate);
         let rested = who(candidate).and_then(|who| self.rested.get(&who));
         let now = self.shared.epoch.elapsed();
         !process.is_some_and(|process| self.shared.claims.charts(process))
-            && !candidate.ways.iter().any(|way| watched(way) || named(way))
+            && !candidate.ways.iter().any(named)
             && rested.is_none_or(|until| now >= *until)
     }
 
-    fn take(&mut self, candidate: &Candidate, reached: Reached) {
+    async fn take(&mut self, candidate: &Candidate, reached: Reached) {
         match reached {
             Reached::Found(job, sample) => {
                 let server = sample.server.as_ref();
@@ -184,7 +154,7 @@ impl Discovery {
                     if let Some(process) = id(candidate) {
                         claims.runs_here(&name, process);
                     }
-                    self.watch(Job { name, ..*job });
+                    self.watch(Job { name, ..*job }).await;
                 } else {
                     // Another job's, by another way.
                     self.leave_alone(candidate, UNREACHABLE_EVERY);
@@ -253,28 +223,21 @@ impl Discovery {
         who.is_some_and(|who| self.rested.insert(who, until).is_some())
     }
 
-    fn watch(&mut self, mut job: Job) {
+    async fn watch(&mut self, mut job: Job) {
         job.update_every = job.update_every.max(self.interval);
-        let watched = Watched {
-            name: job.name.clone(),
-            address: job.address.clone(),
-        };
-        let watch = keep_watching(Arc::new(job), self.next, self.shared.clone());
-        let task = self.watches.spawn(watch);
-        self.watched.insert(task.id(), watched);
-        self.next += 1;
+        let name = job.name.clone();
+        if !self.roster.add(Arc::new(job), Source::Discovered).await {
+            // Taken in this very moment: the next look finds another name.
+            self.shared.claims.release(&name);
+        }
     }
 
     /// A name that no other job has.
     fn free_name(&self, wanted: &str) -> String {
-        let taken = |name: &String| {
-            self.configured.iter().any(|job| job.name == *name)
-                || self.watched.values().any(|known| known.name == *name)
-        };
         let numbered = (2..).map(|number| format!("{wanted}_{number}"));
         let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
         names
-            .find(|name| !taken(name))
+            .find(|name| !self.roster.has(name))
             .unwrap_or_else(|| wanted.to_owned())
     }
 }

@@ -10,11 +10,8 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
-use crate::config::file::{Parsed, Severity};
-use crate::config::job::Job;
-use crate::config::load::{self, Loaded};
+use crate::config::load::Loaded;
 use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Writer};
 use crate::netdata::request::Request;
@@ -23,17 +20,15 @@ use crate::source::host::Kernel;
 
 use super::LOOKUP_THREADS;
 use super::askers;
-use super::discovery::Discovery;
+use super::configured::{Configured, Files};
 use super::functions::{self, Functions};
 use super::registry::Registry;
-use super::watch::{Shared, Watch};
+use super::roster::Roster;
+use super::watch::Shared;
 
 /// How long the agent gets to take what is written when the plugin ends. All
 /// must be over within a second.
 const PATIENCE: Duration = Duration::from_millis(300);
-
-/// Pause before an instance whose watch broke down is watched anew.
-const AFTER_PANIC: Duration = Duration::from_secs(10);
 
 /// Why the plugin could not start.
 #[derive(Debug, Error)]
@@ -46,26 +41,8 @@ pub struct StartError(#[from] io::Error);
 /// What the system refused at the start. Nothing was written then.
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
     log::debug!("told by the agent: {agent:?}");
-    let loaded = load::from_dirs(
-        [
-            agent.user_config_dir.as_deref(),
-            agent.stock_config_dir.as_deref(),
-        ]
-        .into_iter()
-        .flatten(),
-    );
-    tell(&loaded);
-    let interval = interval.or(agent.update_every).unwrap_or(1);
-    let Parsed {
-        jobs,
-        discover,
-        forget_after,
-        ..
-    } = loaded.parsed;
-    let jobs: Vec<Arc<Job>> = jobs
-        .into_iter()
-        .map(|job| at_least(job, interval))
-        .collect();
+    let files = Files::of(agent, interval.or(agent.update_every).unwrap_or(1));
+    let loaded = files.load();
     let (end, ended) = mpsc::channel(8);
     let broken = end.clone();
     let writer = Writer::start(link::stdout(), move |error| {
@@ -78,27 +55,24 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         writer: writer.clone(),
         claims: Claims::default(),
         epoch,
+        with_nodes: agent.understands(Feature::VirtualNodes),
         with_labels: agent.understands(Feature::Labels),
         kernel: Arc::new(Kernel::new(agent.host_prefix.as_deref())),
-        forget_after,
+        forget_after: Arc::default(),
         registry,
+        next: Arc::default(),
     };
-    let discovery = discover.then(|| Discovery::new(shared.clone(), jobs.clone(), interval));
+    let roster = Roster::new(shared, false);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
-    let done = runtime.block_on(watch_all(jobs, shared, (discovery, functions), ended));
+    let configured = Configured::new(files, roster);
+    let done = runtime.block_on(watch_all(configured, loaded, functions, ended));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     writer.drain(PATIENCE);
     Ok(done?)
-}
-
-/// The agent's own interval is the least.
-fn at_least(mut job: Job, interval: u32) -> Arc<Job> {
-    job.update_every = job.update_every.max(interval);
-    Arc::new(job)
 }
 
 /// Starts to read what the agent asks. An agent that does not know functions can
@@ -131,42 +105,18 @@ fn serving(
     Ok((registry, functions))
 }
 
-/// Problems to the log, with their file.
-pub(super) fn tell(loaded: &Loaded) {
-    let Some(path) = &loaded.path else {
-        log::info!("no configuration file: looking for instances on this machine");
-        return;
-    };
-    for problem in &loaded.parsed.problems {
-        match problem.severity {
-            Severity::Error => log::error!("{}:{problem}", path.display()),
-            Severity::Warning => log::warn!("{}:{problem}", path.display()),
-        }
-    }
-    let count = loaded.parsed.jobs.len();
-    let also = if loaded.parsed.discover {
-        ", and what listens on this machine"
-    } else {
-        ""
-    };
-    log::info!("{}: {count} jobs{also}", path.display());
-}
-
 async fn watch_all(
-    jobs: Vec<Arc<Job>>,
-    shared: Shared,
-    (discovery, mut functions): (Option<Discovery>, Functions),
+    mut configured: Configured,
+    loaded: Loaded,
+    mut functions: Functions,
     mut ended: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut watches = JoinSet::new();
-    for (number, job) in jobs.into_iter().enumerate() {
-        watches.spawn(keep_watching(job, number, shared.clone()));
-    }
-    if let Some(discovery) = discovery {
-        watches.spawn(discovery.run());
-    }
+    let hang_up = signal(SignalKind::hangup())?;
+    configured.apply(loaded).await;
+    let mut reloading = JoinSet::new();
+    reloading.spawn(configured.reload_on(hang_up));
     tokio::select! {
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
@@ -176,22 +126,4 @@ async fn watch_all(
     }
     functions.close();
     Ok(())
-}
-
-/// Watches a job to its end, anew when the watch itself breaks down: a defect met by
-/// one instance's replies must not cost the others.
-pub(super) async fn keep_watching(job: Arc<Job>, number: usize, shared: Shared) {
-    loop {
-        let watch = Watch::new(Arc::clone(&job), number, shared.clone());
-        let mut task = JoinSet::new();
-        task.spawn(watch.run());
-        if let Some(Ok(())) = task.join_next().await {
-            return;
-        }
-        log::error!(
-            "job {}: its watch broke down, which is a defect; starting it anew",
-            job.name
-        );
-        sleep(AFTER_PANIC).await;
-    }
 }

@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use crate::cli::Access;
 use crate::config::address::Address;
-use crate::config::job::{Credentials, Job, Secret, clean_name};
+use crate::config::job::{Credentials, Job, clean_name};
+use crate::config::login;
+use crate::config::reference::Template;
+use crate::config::same::is_same;
 use crate::config::tls::{self, Tls};
 use crate::model::history::History;
 use crate::model::sample::Sample;
@@ -23,7 +26,7 @@ use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::report::words::clean;
-use super::{Failure, check, plugin};
+use super::{Failure, check, configured};
 
 /// Variable with a password, for where none is given otherwise.
 const PASSWORD: &str = "REDIS_FRAG_PASSWORD";
@@ -52,6 +55,8 @@ pub(super) struct Target {
     pub(super) process: Option<ProcessId>,
     pub(super) poller: Poller,
     pub(super) history: History,
+    /// Other ways to it, as long as none has worked.
+    others: Vec<Job>,
 }
 
 impl Target {
@@ -69,6 +74,7 @@ impl Target {
         let poller = poller.patiently().closely();
         Self {
             poller,
+            others: job.alternatives.clone(),
             job,
             origin,
             process: None,
@@ -76,9 +82,25 @@ impl Target {
         }
     }
 
-    /// Takes a sample within the job's timeout.
+    /// Takes a sample within the job's timeout, over the first of its ways that works.
     pub(super) async fn ask(&mut self) -> Result<Sample, Trouble> {
-        self.poller.collect(self.job.timeout).await
+        let first = match self.poller.collect(self.job.timeout).await {
+            Ok(sample) => {
+                self.others.clear();
+                return Ok(sample);
+            }
+            Err(trouble) => trouble,
+        };
+        for other in std::mem::take(&mut self.others) {
+            let other = Arc::new(other);
+            self.poller.turn_to(Arc::clone(&other));
+            if let Ok(sample) = self.poller.collect(other.timeout).await {
+                self.job = other;
+                return Ok(sample);
+            }
+        }
+        self.poller.turn_to(Arc::clone(&self.job));
+        Err(first)
     }
 
     /// A trouble in words that tell what to change at a shell.
@@ -124,7 +146,8 @@ pub(super) fn client(job: &Job) -> String {
     let credentials = &job.credentials;
     if credentials.password.is_some() {
         if let Some(name) = &credentials.username {
-            option("--user", name);
+            // Nobody here knows what a reference stands for.
+            option("--user", name.reveal().unwrap_or("USERNAME"));
         }
         words.push("--askpass".to_owned());
     }
@@ -191,18 +214,18 @@ pub(super) fn all(
             .map(|job| target((job, Origin::Address)))
             .collect());
     }
-    let configured = check::load(agent);
-    plugin::tell(&configured);
-    let jobs = configured.parsed.jobs;
+    let loaded = check::load(agent);
+    configured::tell(&loaded);
+    let jobs: Vec<Job> = loaded.jobs().map(|(job, _)| job.clone()).collect();
     if named.is_empty() {
-        let local = configured.parsed.discover || jobs.is_empty();
+        let local = loaded.parsed.discover || jobs.is_empty();
         let found = if local {
             found(&kernel, &given)
         } else {
             Vec::new()
         };
         let named = |found: &Job| {
-            let same = |job: &Job| discover::is_same(&job.address, &found.address);
+            let same = |job: &Job| is_same(&job.address, &found.address);
             jobs.iter().any(same)
         };
         let found = found.into_iter().filter(|(job, _)| !named(job));
@@ -272,7 +295,8 @@ fn by_address(
 ) -> Result<Job, Failure> {
     // The word itself may hold a password.
     let wrong = |told: String| Failure::Usage(format!("argument {}: {told}", place + 1));
-    let (address, own, options) = Address::parse(word).map_err(wrong)?;
+    let read = login::address(word, |text| Ok(text.to_owned()));
+    let (address, own, options) = read.map_err(wrong)?;
     let mut job = Job::new("", address);
     job.tls = tls::together(&job.address, options.tls, keys.cloned()).map_err(wrong)?;
     job.protocol = options.protocol;
@@ -291,10 +315,10 @@ fn given(access: &Access) -> Result<Credentials, Failure> {
         None => std::env::var(PASSWORD).ok(),
     };
     Ok(Credentials {
-        username: access.username.clone(),
+        username: access.username.as_deref().map(Template::literal),
         password: password
             .filter(|password| !password.is_empty())
-            .map(Secret::new),
+            .map(|password| Template::literal(&password)),
     })
 }
 

@@ -4,8 +4,11 @@
 //! Each runs as a task of its own; nothing in here can hold up another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::config::job::Job;
@@ -13,13 +16,14 @@ use crate::model::derive::Derived;
 use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::link::Writer;
-use crate::netdata::stream::{Identity, Stream};
+use crate::netdata::stream::{Identity, Node, Stream};
 use crate::source::claims::{Claims, ProcessId, Rank};
 use crate::source::host::Kernel;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::classes::Classes;
+use super::post::{Orders, Report, State};
 use super::registry::Registry;
 use super::schedule;
 
@@ -35,12 +39,16 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Whether the agent takes labels.
     pub(super) with_labels: bool,
+    /// Whether the agent takes virtual nodes.
+    pub(super) with_nodes: bool,
     /// The kernel of this machine.
     pub(super) kernel: Arc<Kernel>,
-    /// How long an instance that was found is missed before it is forgotten.
-    pub(super) forget_after: Duration,
+    /// How long an instance that was found is missed before it is forgotten, seconds.
+    pub(super) forget_after: Arc<AtomicU64>,
     /// What was collected last, for those who ask.
     pub(super) registry: Registry,
+    /// Place of the next job among all, which spreads them over the second.
+    pub(super) next: Arc<AtomicUsize>,
 }
 
 /// One instance under watch.
@@ -61,25 +69,30 @@ pub(super) struct Watch {
     seen: Duration,
     /// Its process, where it runs on this machine.
     process: Option<ProcessId>,
+    /// Who is told how it goes.
+    report: Report,
 }
 
 /// Whether there is more to watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Next {
     Again,
     /// It was found, and is gone or another job's.
     End,
+    /// Another way to it works.
+    Instead(Arc<Job>),
 }
 
 impl Watch {
     /// Prepares the watch of a job. `number` spreads instances over the second.
-    pub(super) fn new(job: Arc<Job>, number: usize, shared: Shared) -> Self {
+    pub(super) fn new(job: Arc<Job>, number: usize, shared: Shared, report: Report) -> Self {
         let identity = Identity {
             name: job.name.clone(),
             address: job.url(),
             labels: job.labels.clone(),
             priority: job.priority,
             update_every: job.update_every,
+            node: node(&job, shared.with_nodes),
         };
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
@@ -99,27 +112,43 @@ impl Watch {
             },
             seen: shared.epoch.elapsed(),
             process: None,
+            report,
             job,
             shared,
         }
     }
 
-    /// Watches until the task is ended, or what was found is gone for good.
-    pub(super) async fn run(mut self) {
-        loop {
-            let wall = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            sleep(schedule::wait(wall, self.every, self.slot)).await;
-            if self.round().await == Next::End {
-                let output = self.stream.end();
-                self.shared.writer.send(output);
-                return;
+    /// Watches until it is ordered to end, or what was found is gone for good; gives
+    /// the job that is to be watched instead.
+    pub(super) async fn run(mut self, mut orders: Receiver<Orders>) -> Option<Arc<Job>> {
+        let mut labels = None;
+        let next = loop {
+            let ordered = orders.borrow().labels.clone();
+            if ordered.as_ref().map(Arc::as_ptr) != labels.as_ref().map(Arc::as_ptr) {
+                labels = ordered;
+                self.stream
+                    .relabel(labels.as_deref().cloned().unwrap_or_default());
             }
+            tokio::select! {
+                biased;
+                () = Orders::end(&mut orders) => break Next::End,
+                next = self.round() => if next != Next::Again {
+                    break next;
+                },
+            }
+        };
+        self.shared.writer.send(self.stream.end());
+        match next {
+            Next::Instead(job) => Some(job),
+            _ => None,
         }
     }
 
     async fn round(&mut self) -> Next {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        sleep(schedule::wait(wall, self.every, self.slot)).await;
         let now = self.shared.epoch.elapsed();
         if now < self.outage.next_try {
             self.write(&Sample::unreachable(now));
@@ -139,6 +168,9 @@ impl Watch {
                     return Next::End;
                 }
                 self.seen = sample.at;
+                if !self.outage.reached || self.outage.failures > 0 {
+                    (self.report)(State::Running);
+                }
                 self.outage.over(&self.job);
                 self.classes.fill(&mut sample).await;
                 self.write(&sample);
@@ -148,12 +180,36 @@ impl Watch {
                 if self.job.discovered && self.is_gone(now) {
                     return Next::End;
                 }
+                if self.outage.failures == 0 {
+                    (self.report)(State::Failed(trouble.clone()));
+                }
                 self.outage.told(&self.job, trouble, now);
                 self.outage.next_try = now + self.pause();
                 self.write(&Sample::unreachable(now));
+                if !self.outage.reached
+                    && let Some(other) = self.other_way().await
+                {
+                    return Next::Instead(other);
+                }
             }
         }
         Next::Again
+    }
+
+    /// The first of the job's alternatives that answers. All are tried at once, for each
+    /// may take its time.
+    async fn other_way(&self) -> Option<Arc<Job>> {
+        let mut tries = JoinSet::new();
+        for (place, other) in self.job.alternatives.iter().enumerate() {
+            let other = Arc::new(other.clone());
+            let mut poller = Poller::new(Arc::clone(&other), self.shared.epoch);
+            tries.spawn(async move {
+                let answered = poller.collect(other.timeout).await.is_ok();
+                answered.then_some((place, other))
+            });
+        }
+        let answered = tries.join_all().await.into_iter().flatten();
+        Some(answered.min_by_key(|(place, _)| *place)?.1)
     }
 
     fn pause(&self) -> Duration {
@@ -178,7 +234,8 @@ impl Watch {
         }
         let missed = now.saturating_sub(self.seen);
         let own = self.job.forget_after.unwrap_or(Duration::MAX);
-        let forgotten = missed >= self.shared.forget_after.min(own);
+        let all = Duration::from_secs(self.shared.forget_after.load(Ordering::Relaxed));
+        let forgotten = missed >= all.min(own);
         if forgotten {
             log::info!(
                 "job {}: gone for {} s, forgotten",
@@ -202,6 +259,9 @@ impl Watch {
     }
 
     fn write(&mut self, sample: &Sample) {
+        if self.job.quiet && !self.outage.reached {
+            return;
+        }
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
         let (dropped, lost) = (self.shared.writer.dropped(), self.shared.writer.lost());
         if lost != self.lost {
@@ -222,6 +282,24 @@ impl Drop for Watch {
         self.shared.claims.release(&self.job.name);
         self.shared.registry.forget(&self.job.name);
     }
+}
+
+/// The node that a job names, where the agent takes any.
+fn node(job: &Job, with_nodes: bool) -> Option<Node> {
+    let vnode = job.vnode.as_ref()?;
+    if !with_nodes {
+        log::warn!(
+            "job {}: this agent has no virtual nodes (Netdata 1.39 and later do), so the charts are \
+             told of its own",
+            job.name
+        );
+        return None;
+    }
+    Some(Node {
+        guid: vnode.guid.clone(),
+        hostname: vnode.hostname.clone(),
+        labels: vnode.labels.clone(),
+    })
 }
 
 /// The outages of one instance: each is told once when it begins, again when the
@@ -246,7 +324,12 @@ impl Outage {
             log::debug!("job {}: {trouble}", job.name);
             return;
         }
-        log::warn!("job {} ({}): {trouble}", job.name, job.url());
+        let level = if job.quiet && !self.reached {
+            log::Level::Debug
+        } else {
+            log::Level::Warn
+        };
+        log::log!(level, "job {} ({}): {trouble}", job.name, job.url());
         self.told_since.get_or_insert(now);
         self.said.retain(|(said, _)| !said.is_like(&trouble));
         self.said.push((trouble, now));

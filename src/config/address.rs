@@ -5,8 +5,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::job::{Credentials, Secret};
+use super::job::Credentials;
 use super::query::{Protocol, Query};
+use super::reference::Template;
 use super::tls::Tls;
 
 /// Port of Redis where an address names none.
@@ -143,17 +144,16 @@ impl fmt::Display for Address {
 
 impl Credentials {
     fn new(username: String, password: String) -> Self {
+        let literal = |text: String| (!text.is_empty()).then(|| Template::literal(&text));
         Self {
-            username: Some(username).filter(|name| !name.is_empty()),
-            password: Some(password)
-                .filter(|text| !text.is_empty())
-                .map(Secret::new),
+            username: literal(username),
+            password: literal(password),
         }
     }
 }
 
 /// Undoes percent-encoding.
-fn decoded(text: &str) -> Result<String, String> {
+pub(super) fn decoded(text: &str) -> Result<String, String> {
     let bad = || "a % that no two hex digits follow; write %25 for a % itself".to_owned();
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -222,12 +222,10 @@ mod tests {
         ] {
             let (got, credentials, options) = Address::parse(text).unwrap();
             assert_eq!(got.to_string(), address, "{text}");
-            assert_eq!(credentials.username.as_deref(), user, "{text}");
-            assert_eq!(
-                credentials.password.as_ref().map(Secret::reveal),
-                password,
-                "{text}"
-            );
+            let plain =
+                |text: &Option<Template>| text.clone().map(|t| t.reveal().unwrap().to_owned());
+            assert_eq!(plain(&credentials.username).as_deref(), user, "{text}");
+            assert_eq!(plain(&credentials.password).as_deref(), password, "{text}");
             assert_eq!(options, Options::default(), "{text}");
         }
     }

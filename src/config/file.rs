@@ -3,8 +3,8 @@
 //! Pure. A mistake costs its job and is told with line and column; what is told
 //! never repeats a value, which may be a secret. Must not read files.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
@@ -14,10 +14,13 @@ use crate::model::thresholds::Thresholds;
 
 use super::address::{Address, Options};
 use super::job::{self, Job, Secret};
+use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
+use super::reference::{Reference, Template};
 use super::tls::{self, Tls};
-use super::values::{credential, interval, positive, timeout, whole, yes_or_no};
+use super::values::{interval, positive, timeout, whole, yes_or_no};
+use super::vnodes::{self, Vnode};
 use super::{known, salvage, units, yaml};
 
 pub use super::problem::{Problem, Severity};
@@ -30,6 +33,12 @@ const SHARED: &str = "x-";
 /// is told before it is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
+/// What a job without a name is called: as the collector, as go.d has it.
+const DEFAULT_NAME: &str = "redis";
+
+/// Where a job without an address leads: go.d's default.
+const DEFAULT_ADDRESS: &str = "redis://localhost:6379";
+
 /// What a file says.
 #[derive(Debug)]
 pub struct Parsed {
@@ -41,6 +50,8 @@ pub struct Parsed {
     pub discover: bool,
     /// How long an instance that was found is missed before it is forgotten.
     pub forget_after: Duration,
+    /// Whether the jobs of go.d's redis.conf are taken too.
+    pub import_go_d: bool,
 }
 
 impl Default for Parsed {
@@ -50,18 +61,30 @@ impl Default for Parsed {
             problems: Vec::new(),
             discover: false,
             forget_after: FORGET_AFTER,
+            import_go_d: false,
         }
     }
 }
 
-/// Reads a file's text.
+/// What a reference stands for, or why that is not known.
+pub type Resolve<'a> = &'a dyn Fn(&Reference) -> Result<Secret, String>;
+
+/// Reads a file's text, of which only credentials may refer to secrets. `vnodes` are
+/// those that a job may name.
 #[must_use]
-pub fn parse(text: &str) -> Parsed {
+pub fn parse(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
+    let nobody = |reference: &Reference| Err(format!("{reference} has no meaning here"));
+    parse_with(text, vnodes, &nobody)
+}
+
+/// The same; credentials stay references, and those elsewhere are resolved.
+#[must_use]
+pub fn parse_with(text: &str, vnodes: &[Arc<Vnode>], resolve: Resolve<'_>) -> Parsed {
     // What some editors put in front of a text is no part of it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // To YAML a carriage return alone ends a line; so it must to everybody here.
     let text = &text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(vnodes, resolve);
     match yaml::read(text) {
         Ok(raw) => reader.file(raw.unwrap_or_default()),
         Err(unread) => {
@@ -82,17 +105,37 @@ struct Defaults {
     priority: Option<u32>,
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    resolve: Resolve<'a>,
     parsed: Parsed,
-    names: BTreeSet<String>,
+    vnodes: &'a [Arc<Vnode>],
     local: Option<bool>,
     jobs_listed: bool,
+    /// An address stands where none can be.
+    stray_address: bool,
     /// Whether there was an error: in the file, and while a job is read in it.
     broken: bool,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    fn new(vnodes: &'a [Arc<Vnode>], resolve: Resolve<'a>) -> Self {
+        Self {
+            resolve,
+            parsed: Parsed::default(),
+            vnodes,
+            local: None,
+            jobs_listed: false,
+            stray_address: false,
+            broken: false,
+        }
+    }
+
+    /// The text with the values of its references in their places.
+    fn filled(&self, text: &str) -> Result<String, String> {
+        let filled = Template::parse(text)?.filled(self.resolve)?;
+        Ok(filled.reveal().to_owned())
+    }
+
     fn error(&mut self, at: Location, text: impl Into<String>) {
         self.broken = true;
         self.problem(Severity::Error, at, text);
@@ -113,8 +156,17 @@ impl Reader {
         text: Option<&Text>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.unfilled(text, |reader, text| read(&reader.filled(text)?))
+    }
+
+    /// The value of a text whose references `read` takes care of.
+    fn unfilled<T>(
+        &mut self,
+        text: Option<&Text>,
+        read: impl Fn(&Self, &str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = text?;
-        match read(&text.value) {
+        match read(self, &text.value) {
             Ok(value) => Some(value),
             Err(told) => {
                 self.error(text.defined, told);
@@ -126,8 +178,13 @@ impl Reader {
     /// Tells the keys that nobody knows, and the ones that stand twice.
     fn keys(&mut self, unknown: &[Text], twice: &[Text], known: &[&str], deeper: &[&str]) {
         for key in unknown {
-            let told = known::unknown(&key.value, known, deeper);
-            self.problem(Severity::Warning, key.defined, told);
+            match known::of_go_d(&key.value) {
+                Some(told) => self.problem(Severity::Note, key.defined, told),
+                None => {
+                    let told = known::unknown(&key.value, known, deeper);
+                    self.problem(Severity::Warning, key.defined, told);
+                }
+            }
         }
         for key in twice {
             self.error(key.defined, yaml::twice(&key.value));
@@ -137,6 +194,7 @@ impl Reader {
     fn file(&mut self, mut raw: RawFile) {
         raw.unknown.retain(|key| !key.value.starts_with(SHARED));
         self.keys(&raw.unknown, &raw.twice, RawFile::KEYS, RawJob::KEYS);
+        self.stray_address = raw.unknown.iter().any(is_address);
         let defaults = Defaults {
             update_every: self.value(raw.update_every.as_ref(), interval),
             autodetection_retry: self.value(raw.autodetection_retry.as_ref(), whole),
@@ -145,15 +203,36 @@ impl Reader {
         if let Some(discovery) = raw.discovery {
             self.discovery(&discovery);
         }
+        let import = self.value(raw.import_go_d.as_ref(), yes_or_no);
+        self.parsed.import_go_d = import.unwrap_or_default();
         for job in raw.jobs.unwrap_or_default() {
             self.jobs_listed = true;
             let before = std::mem::take(&mut self.broken);
+            let at = job.referenced;
             if let Some(job) = self.job(job, defaults).filter(|_| !self.broken) {
-                self.names.insert(job.name.clone());
-                self.parsed.jobs.push(job);
+                self.take(job, at);
             }
             self.broken |= before;
         }
+    }
+
+    /// Jobs of one name are ways to one instance, as in go.d's files. That none of them
+    /// is there is no outage: they say where it may be.
+    fn take(&mut self, mut job: Job, at: Location) {
+        let mut before = self.parsed.jobs.iter_mut();
+        let Some(first) = before.find(|first| first.name == job.name) else {
+            self.parsed.jobs.push(job);
+            return;
+        };
+        first.quiet = true;
+        job.quiet = true;
+        let told = format!(
+            "another job above is called {} too: the first of them that answers is watched; if \
+             they are different instances, give each its own name",
+            job.name
+        );
+        first.alternatives.push(job);
+        self.problem(Severity::Note, at, told);
     }
 
     fn discovery(&mut self, raw: &RawDiscovery) {
@@ -170,19 +249,34 @@ impl Reader {
         let (at, raw) = (raw.referenced, raw.value);
         self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
-        let address = self.value(raw.address.as_ref(), Address::parse);
-        if raw.address.is_none() {
-            self.error(
-                at,
-                "no address; write address: redis://host:port or unix:///path",
-            );
-        }
+        let address = match &raw.address {
+            Some(text) => self.unfilled(Some(text), |reader, text| {
+                login::address(text, |text| reader.filled(text))
+            }),
+            // It was meant to have one, so that the default would be another's.
+            None if self.stray_address || raw.unknown.iter().any(is_address) => {
+                let told = "no address; write address: redis://host:port or unix:///path";
+                self.error(at, told);
+                None
+            }
+            None => {
+                let told = format!(
+                    "no address, so {DEFAULT_ADDRESS} is taken; write address: redis://host:port \
+                     or unix:///path"
+                );
+                self.problem(Severity::Warning, at, told);
+                Address::parse(DEFAULT_ADDRESS).ok()
+            }
+        };
+        let vnode = raw.vnode.as_ref().filter(|name| !name.value.is_empty());
+        let vnode = self.vnode(vnode);
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
         let tls = self.tls(&raw, at);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
-        let username = self.value(raw.username.as_ref(), credential);
-        let password = self.value(raw.password.as_ref(), credential);
+        let template = |_: &Self, text: &str| Template::parse(text);
+        let username = self.unfilled(raw.username.as_ref(), template);
+        let password = self.unfilled(raw.password.as_ref(), template);
         let timeout = self.value(raw.timeout.as_ref(), timeout);
         let update_every = self.value(raw.update_every.as_ref(), interval);
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
@@ -194,7 +288,7 @@ impl Reader {
         job.protocol = options.protocol;
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
-        job.credentials.password = password.map(Secret::new).or(job.credentials.password);
+        job.credentials.password = password.or(job.credentials.password);
         job.timeout = timeout.unwrap_or(job.timeout);
         job.update_every = update_every
             .or(defaults.update_every)
@@ -202,6 +296,7 @@ impl Reader {
         job.autodetection_retry = retry.or(defaults.autodetection_retry).unwrap_or_default();
         job.priority = priority.or(defaults.priority).unwrap_or(job.priority);
         job.labels = labels;
+        job.vnode = vnode;
         job.thresholds = thresholds;
         job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
         job.size_classes = size_classes.unwrap_or(job.size_classes);
@@ -209,19 +304,31 @@ impl Reader {
     }
 
     fn name(&mut self, name: Option<&Text>, job: Location) -> Option<String> {
-        let Some(text) = name.filter(|name| !name.value.trim().is_empty()) else {
-            let at = name.map_or(job, |name| name.referenced);
-            self.error(at, "no name; write name: and what to call it");
-            return None;
+        let Some(text) = name else {
+            let told =
+                format!("no name, so {DEFAULT_NAME} is taken; write name: and what to call it");
+            self.problem(Severity::Warning, job, told);
+            return Some(DEFAULT_NAME.to_owned());
         };
-        let name = job::clean_name(&text.value);
-        if self.names.contains(&name) {
-            let told = "another job has this name, or one that differs only in what chart ids \
-                        cannot hold; give each its own";
-            self.error(text.referenced, told);
+        if text.value.trim().is_empty() {
+            self.error(text.referenced, "no name; write name: and what to call it");
             return None;
         }
-        Some(name)
+        self.value(Some(text), |text| match job::clean_name(text) {
+            name if name.is_empty() => Err("its value is empty; give the job a name".to_owned()),
+            name => Ok(name),
+        })
+    }
+
+    /// Its charts would be told of another machine: a job whose node is not known is none.
+    fn vnode(&mut self, name: Option<&Text>) -> Option<Arc<Vnode>> {
+        let text = name?;
+        let told = "no virtual node of this name or hostname; add it to a file in the folder \
+                    vnodes beside this one, or take the key away";
+        let nodes = self.vnodes;
+        self.value(Some(text), |name| {
+            vnodes::named(nodes, name).ok_or_else(|| told.to_owned())
+        })
     }
 
     /// The keys of TLS; `None` where none says anything.
@@ -305,7 +412,8 @@ impl Reader {
             }
             match labels.entry(name.value) {
                 Entry::Vacant(free) => {
-                    value.map(|value| free.insert(value.value));
+                    let value = self.value(value.as_ref(), |text| Ok(text.to_owned()));
+                    value.map(|value| free.insert(value));
                 }
                 Entry::Occupied(taken) => self.error(name.defined, yaml::twice(taken.key())),
             }
@@ -318,6 +426,10 @@ impl Reader {
         self.parsed.discover = self.local.unwrap_or(!self.jobs_listed && !self.broken);
         self.parsed
     }
+}
+
+fn is_address(key: &Text) -> bool {
+    known::closest(&key.value, &["address"]).is_some()
 }
 
 #[cfg(test)]
@@ -340,7 +452,12 @@ mod tests {
     #[test]
     fn every_key_has_its_example_in_the_stock_file_and_every_example_is_right() {
         let text = stock_examples();
-        let parsed = parse(&text);
+        let node = Vnode::default();
+        let node = Vnode {
+            name: "db-01".to_owned(),
+            ..node
+        };
+        let parsed = parse(&text, &[Arc::new(node)]);
         assert_eq!(parsed.problems, [], "{text}");
         assert!(parsed.jobs.len() > 3, "{text}");
         for (keys, indent) in [
@@ -360,8 +477,8 @@ mod tests {
 
     #[test]
     fn the_stock_file_as_shipped_leaves_all_to_discovery() {
-        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"));
+        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"), &[]);
         assert_eq!(parsed.problems, []);
-        assert!(parsed.jobs.is_empty() && parsed.discover);
+        assert!(parsed.jobs.is_empty() && parsed.discover && parsed.import_go_d);
     }
 }

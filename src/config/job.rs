@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
 use super::query::Protocol;
+use super::reference::Template;
 use super::tls::Tls;
+use super::vnodes::Vnode;
 
 /// Place of the first chart on the dashboard where the file says nothing: go.d's.
 pub const DEFAULT_PRIORITY: u32 = 70_000;
@@ -54,16 +57,27 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a server is shown to be let in.
+/// How to be let in, by word or by reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// ACL user; `None` is the default user.
-    pub username: Option<String>,
+    pub username: Option<Template>,
     /// Password; without one nothing is sent.
-    pub password: Option<Secret>,
+    pub password: Option<Template>,
 }
 
-/// One instance to watch.
+/// Sentinels to be asked which instances there are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sentinel {
+    /// Where they listen; one that answers is enough.
+    pub addresses: Vec<Address>,
+    /// How to be let in by them; the instances have the job's own.
+    pub credentials: Credentials,
+    /// Names of the primaries to follow; empty: all that they know.
+    pub masters: Vec<String>,
+}
+
+/// One instance to watch, or the way to several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Name, fit for chart ids.
@@ -87,6 +101,8 @@ pub struct Job {
     pub priority: u32,
     /// Labels on its charts.
     pub labels: BTreeMap<String, String>,
+    /// The node whose charts they are; `None`: the agent's own.
+    pub vnode: Option<Arc<Vnode>>,
     /// From where on a figure matters.
     pub thresholds: Thresholds,
     /// Seconds between readings of the allocator's own statistics, which block the
@@ -99,6 +115,15 @@ pub struct Job {
     /// How long it is missed before it is forgotten, where that is sooner than of all
     /// that were found.
     pub forget_after: Option<Duration>,
+    /// Whether it is charted only from its first answer on: where it was only presumed
+    /// to be there, its absence is no outage.
+    pub quiet: bool,
+    /// Other ways to what is meant: the first that works is taken.
+    pub alternatives: Vec<Job>,
+    /// Whether all nodes of its cluster are followed.
+    pub cluster: bool,
+    /// Sentinels that tell what to watch.
+    pub sentinel: Option<Sentinel>,
 }
 
 impl Job {
@@ -116,11 +141,16 @@ impl Job {
             autodetection_retry: 0,
             priority: DEFAULT_PRIORITY,
             labels: BTreeMap::new(),
+            vnode: None,
             thresholds: Thresholds::default(),
             malloc_stats_every: 0,
             size_classes: true,
             discovered: false,
             forget_after: None,
+            quiet: false,
+            alternatives: Vec::new(),
+            cluster: false,
+            sentinel: None,
         }
     }
 
@@ -151,7 +181,7 @@ mod tests {
     #[test]
     fn a_job_shows_no_password() {
         let mut job = Job::new("a", Address::parse("h:1").unwrap().0);
-        job.credentials.password = Some(Secret::new("hunter2".into()));
+        job.credentials.password = Some(Template::literal("hunter2"));
         let shown = format!("{job:?}");
         assert!(
             shown.contains("***") && !shown.contains("hunter2"),

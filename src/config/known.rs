@@ -3,7 +3,11 @@
 //! Pure. Must not name what may be a secret in the wrong place.
 
 /// Keys that Netdata's collectors know and this version does not act on.
-const NOT_YET: &[&str] = &["vnode", "cluster", "sentinel", "import_go_d"];
+const NOT_YET: &[&str] = &["cluster", "sentinel"];
+
+/// Keys of go.d's redis collector that have no meaning here (collector/redis/config.go
+/// and confgroup/config.go of Netdata 2.10).
+const OF_GO_D: &[&str] = &["ping_samples", "functions", "function_only", "module"];
 
 /// Longest text that is taken for a key.
 const LONGEST: usize = 32;
@@ -13,6 +17,12 @@ const LONGEST: usize = 32;
 pub(super) fn named(key: &str) -> Option<&str> {
     let fits = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '-';
     (!key.is_empty() && key.len() <= LONGEST && key.chars().all(fits)).then_some(key)
+}
+
+/// What to tell of a key that go.d's redis collector has and this one has no use for.
+pub(super) fn of_go_d(key: &str) -> Option<String> {
+    let known = OF_GO_D.contains(&key);
+    known.then(|| format!("{key} is go.d's and has no meaning here"))
 }
 
 /// What to tell of a key that is not among `known`; `deeper` are the keys of the
@@ -34,7 +44,7 @@ pub(super) fn unknown(key: &str, known: &[&str], deeper: &[&str]) -> String {
 }
 
 /// The key within two slips of the pen.
-fn closest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn closest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key = key.to_ascii_lowercase().replace('-', "_");
     let slips = |of: &&str| distance(&key, of);
     let nearest = known.iter().copied().min_by_key(slips)?;

@@ -1,19 +1,36 @@
-//! Finds the configuration file and reads it.
+//! Finds the configuration files and reads them.
 //!
-//! The operator's copy stands in for the stock one, as everywhere in Netdata.
-//! Must not interpret the text: that is `file.rs`.
+//! The operator's copy stands in for the stock one, as everywhere in Netdata; beside it
+//! lie the virtual nodes and go.d's files. References in a file are resolved with it,
+//! but for those of credentials. Must not interpret the text: that is `file.rs`.
 
-use std::fs::File;
+use std::cell::RefCell;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{self, Parsed, Problem, Severity};
+use super::job::{Job, Secret};
+use super::reference::Reference;
+use super::same::is_same;
+use super::secrets::{self, Leash};
+use super::vnodes::{self, Vnode};
 
 /// Name of the file in either folder.
 pub const FILE_NAME: &str = "redis-frag.conf";
 
+/// The file of go.d's redis collector, in the operator's folder.
+pub const GO_D_FILE: &str = "go.d/redis.conf";
+
+/// The folder of virtual nodes, in the operator's folder.
+pub const VNODES_DIR: &str = "vnodes";
+
 /// A configuration file is read up to this size; a larger one is none.
 const LARGEST: u64 = 1 << 20;
+
+/// Folders in folders that are searched for virtual nodes.
+const DEEPEST: usize = 8;
 
 /// What is told of a file in an old encoding.
 const NOT_TEXT: &str = "not UTF-8 text; save the file as UTF-8";
@@ -25,60 +42,179 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// What it says; without a file, that nothing is configured.
     pub parsed: Parsed,
+    /// go.d's file, and those of its jobs that the first names not.
+    pub go_d: Option<(PathBuf, Parsed)>,
+    /// The nodes that jobs may name.
+    pub vnodes: Vec<Arc<Vnode>>,
+    /// What is wrong in the files of virtual nodes.
+    pub vnode_problems: Vec<(PathBuf, Problem)>,
 }
 
-/// Reads the first of the folders' files that exists.
+impl Loaded {
+    /// All jobs, and the file of each.
+    pub fn jobs(&self) -> impl Iterator<Item = (&Job, &Path)> {
+        let own = self.path.as_deref().unwrap_or(Path::new(FILE_NAME));
+        let own = self.parsed.jobs.iter().map(move |job| (job, own));
+        let others = self.go_d.iter();
+        own.chain(
+            others.flat_map(|(path, parsed)| parsed.jobs.iter().map(|job| (job, path.as_path()))),
+        )
+    }
+}
+
+/// Reads the file of the operator's folder, else of the stock one, and what lies beside
+/// it.
 #[must_use]
-pub fn from_dirs<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Loaded {
-    for dir in dirs {
+pub fn from_dirs(user: Option<&Path>, stock: Option<&Path>) -> Loaded {
+    let (vnodes, vnode_problems) = user.map(read_vnodes).unwrap_or_default();
+    let mut loaded = Loaded {
+        parsed: Parsed {
+            import_go_d: true,
+            ..file::parse("", &[])
+        },
+        ..Loaded::default()
+    };
+    for dir in user.into_iter().chain(stock) {
         let path = dir.join(FILE_NAME);
-        match read(&path) {
-            Ok(text) => {
-                return Loaded {
-                    path: Some(path),
-                    parsed: file::parse(&text),
-                };
-            }
-            Err(Unread::Missing) => {}
-            Err(Unread::Failed(told)) => return failed(path, (1, 1), told),
-            Err(Unread::NotText(at)) => return failed(path, at, NOT_TEXT.to_owned()),
+        if let Some(parsed) = parsed(&path, &vnodes) {
+            (loaded.path, loaded.parsed) = (Some(path), parsed);
+            break;
         }
     }
-    Loaded {
-        path: None,
-        parsed: file::parse(""),
+    if let Some(dir) = user.filter(|_| loaded.parsed.import_go_d) {
+        let path = dir.join(GO_D_FILE);
+        let parsed = parsed(&path, &vnodes);
+        loaded.go_d = parsed.map(|parsed| (path, imported(parsed, &loaded.parsed.jobs)));
     }
+    (loaded.vnodes, loaded.vnode_problems) = (vnodes, vnode_problems);
+    loaded
 }
 
 /// Reads this very file.
 #[must_use]
 pub fn from_file(path: &Path) -> Loaded {
-    let path = path.to_owned();
-    match read(&path) {
-        Ok(text) => Loaded {
-            path: Some(path),
-            parsed: file::parse(&text),
-        },
-        Err(Unread::Missing) => failed(path, (1, 1), "no such file".to_owned()),
-        Err(Unread::Failed(told)) => failed(path, (1, 1), told),
-        Err(Unread::NotText(at)) => failed(path, at, NOT_TEXT.to_owned()),
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let (vnodes, vnode_problems) = read_vnodes(dir);
+    let missing = || failed((1, 1), "no such file".to_owned());
+    Loaded {
+        path: Some(path.to_owned()),
+        parsed: parsed(path, &vnodes).unwrap_or_else(missing),
+        go_d: None,
+        vnodes,
+        vnode_problems,
     }
 }
 
-fn failed(path: PathBuf, (line, column): (u64, u64), text: String) -> Loaded {
+/// What a file says; `None` where there is none.
+fn parsed(path: &Path, vnodes: &[Arc<Vnode>]) -> Option<Parsed> {
+    Some(match read(path) {
+        Ok(text) => resolved(&text, vnodes),
+        Err(Unread::Missing) => return None,
+        Err(Unread::Failed(told)) => failed((1, 1), told),
+        Err(Unread::NotText(at)) => failed(at, NOT_TEXT.to_owned()),
+    })
+}
+
+/// A fleet refers to one secret many times, and a program is run once for all.
+fn resolved(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
+    let leash = Leash::default();
+    let known: RefCell<Vec<(Reference, Result<Secret, String>)>> = RefCell::default();
+    file::parse_with(text, vnodes, &|reference| {
+        let mut known = known.borrow_mut();
+        if let Some((_, value)) = known.iter().find(|(name, _)| name == reference) {
+            return value.clone();
+        }
+        let value = secrets::read(reference, secrets::PATIENCE, &leash);
+        known.push((reference.clone(), value.clone()));
+        value
+    })
+}
+
+fn failed((line, column): (u64, u64), text: String) -> Parsed {
     let problem = Problem {
         severity: Severity::Error,
         line,
         column,
         text,
     };
-    Loaded {
-        path: Some(path),
-        parsed: Parsed {
-            problems: vec![problem],
-            ..Parsed::default()
-        },
+    Parsed {
+        problems: vec![problem],
+        ..Parsed::default()
     }
+}
+
+/// go.d's jobs that none of `own` leads to. go.d says where an instance may be, so that
+/// one that is not there is no outage.
+fn imported(mut parsed: Parsed, own: &[Job]) -> Parsed {
+    let ways = |job: &Job| -> Vec<Job> {
+        let first = Job {
+            alternatives: Vec::new(),
+            ..job.clone()
+        };
+        std::iter::once(first)
+            .chain(job.alternatives.iter().cloned())
+            .collect()
+    };
+    let own_ways: Vec<Job> = own.iter().flat_map(ways).collect();
+    parsed.jobs.retain(|job| {
+        let ways = ways(job);
+        let mut pairs = ways
+            .iter()
+            .flat_map(|a| own_ways.iter().map(move |b| (a, b)));
+        !pairs.any(|(a, b)| is_same(&a.address, &b.address))
+    });
+    for job in &mut parsed.jobs {
+        job.quiet = true;
+        let wanted = job.name.clone();
+        let mut number = 1;
+        while own.iter().any(|own| own.name == job.name) {
+            number += 1;
+            job.name = format!("{wanted}_{number}");
+        }
+        for other in &mut job.alternatives {
+            other.name.clone_from(&job.name);
+        }
+    }
+    parsed
+}
+
+/// All virtual nodes of a folder and those in it. Of two with one hostname the first
+/// file's stands.
+fn read_vnodes(user: &Path) -> (Vec<Arc<Vnode>>, Vec<(PathBuf, Problem)>) {
+    let (mut nodes, mut problems) = (Vec::<Arc<Vnode>>::new(), Vec::new());
+    for path in files(&user.join(VNODES_DIR), DEEPEST) {
+        let (found, told) = match read(&path) {
+            Ok(text) => vnodes::parse(&text),
+            Err(Unread::Missing) => continue,
+            Err(Unread::Failed(told)) => (Vec::new(), failed((1, 1), told).problems),
+            Err(Unread::NotText(at)) => (Vec::new(), failed(at, NOT_TEXT.to_owned()).problems),
+        };
+        problems.extend(told.into_iter().map(|told| (path.clone(), told)));
+        for node in found {
+            if nodes.iter().all(|known| known.hostname != node.hostname) {
+                nodes.push(Arc::new(node));
+            }
+        }
+    }
+    (nodes, problems)
+}
+
+/// The configuration files in a folder, in the order of their names.
+fn files(dir: &Path, depth: usize) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        let is_link = path.is_symlink();
+        let known = |end: &std::ffi::OsStr| end == "conf" || end == "yaml" || end == "yml";
+        if path.is_dir() && !is_link && depth > 0 {
+            found.extend(files(&path, depth - 1));
+        } else if path.extension().is_some_and(known) && path.is_file() {
+            found.push(path);
+        }
+    }
+    found
 }
 
 enum Unread {

@@ -1,19 +1,24 @@
 //! From configuration files to jobs.
 //!
 //! [`mod@file`] is pure: text in, jobs and problems out. [`load`] finds and reads the
-//! file. Must not know how an instance is asked, nor anything of the agent but
-//! where its folders are.
+//! file, [`secrets`] what it refers to. Must not know how an instance is asked, nor
+//! anything of the agent but where its folders are.
 
 pub mod address;
 pub mod file;
 pub mod job;
 mod known;
 pub mod load;
+pub mod login;
 mod problem;
 pub mod query;
 mod raw;
+pub mod reference;
 mod salvage;
+pub mod same;
+pub mod secrets;
 pub mod tls;
 pub mod units;
 mod values;
+pub mod vnodes;
 mod yaml;

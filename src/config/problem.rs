@@ -14,6 +14,9 @@ pub enum Severity {
     Error,
     /// It is used all the same.
     Warning,
+    /// Nothing is wrong: something that other collectors know has no meaning here, or
+    /// means something that is easily overlooked.
+    Note,
 }
 
 /// Something wrong in a file.
@@ -34,6 +37,7 @@ impl fmt::Display for Problem {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         let Self {
             line, column, text, ..

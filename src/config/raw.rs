@@ -91,6 +91,7 @@ mapping! {
         autodetection_retry: Text,
         priority: Text,
         discovery: RawDiscovery,
+        import_go_d: Text,
     } expecting "keys such as jobs:"
 }
 
@@ -111,6 +112,7 @@ mapping! {
         autodetection_retry: Text,
         priority: Text,
         labels: RawLabels,
+        vnode: Text,
         thresholds: RawThresholds,
         malloc_stats_every: Text,
         size_classes: Text,
@@ -135,6 +137,16 @@ mapping! {
         local: Text,
         forget_after: Text,
     } expecting "keys such as local:"
+}
+
+mapping! {
+    /// One entry of a file of virtual nodes.
+    RawVnode {
+        name: Text,
+        hostname: Text,
+        guid: Text,
+        labels: RawLabels,
+    } expecting "a virtual node: keys such as hostname: and guid:"
 }
 
 /// `labels:` of a job: names and values as the operator likes.

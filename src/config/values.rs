@@ -48,16 +48,6 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     positive.ok_or_else(|| "not a number above 0; write it like 1.5".to_owned())
 }
 
-/// `username` and `password`.
-pub(super) fn credential(text: &str) -> Result<String, String> {
-    if text.starts_with("${") {
-        let told = "references such as ${env:NAME} are not supported by this version; \
-                    write the value itself";
-        return Err(told.to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 /// A switch, in the words of YAML 1.1.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {

@@ -21,6 +21,8 @@ pub enum Feature {
     Functions,
     /// `FUNCTION_PROGRESS`.
     Progress,
+    /// `HOST_DEFINE` and `HOST`.
+    VirtualNodes,
 }
 
 /// From which version on a feature is understood.
@@ -30,6 +32,8 @@ const FEATURES: &[(Feature, Version)] = &[
     // pluginsd_parser.c of v1.37.0; what stands behind the help is read from 1.45 on
     // and passed over before
     (Feature::Functions, Version::new(1, 37, 0)),
+    // pluginsd_parser.c of v1.39.0
+    (Feature::VirtualNodes, Version::new(1, 39, 0)),
     // pluginsd_functions.c of v1.45.0
     (Feature::Progress, Version::new(1, 45, 0)),
 ];

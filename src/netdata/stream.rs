@@ -26,6 +26,19 @@ pub struct Identity {
     pub priority: u32,
     /// Seconds between values.
     pub update_every: u32,
+    /// The node whose charts they are; `None`: the agent's own.
+    pub node: Option<Node>,
+}
+
+/// A virtual node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// A UUID.
+    pub guid: String,
+    /// What the dashboard calls it.
+    pub hostname: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Lines for the agent, in two parts that must stay in this order.
@@ -66,6 +79,11 @@ impl Stream {
     #[must_use]
     pub fn new(mut identity: Identity, with_labels: bool) -> Self {
         identity.labels = clean_labels(identity.labels);
+        if let Some(node) = &mut identity.node {
+            let labels = std::mem::take(&mut node.labels).into_iter();
+            let labels = labels.map(|(name, value)| (wire::label_name(&name), value));
+            node.labels = labels.filter(|(name, _)| !name.is_empty()).collect();
+        }
         Self {
             type_id: format!("{CONTEXT_PREFIX}_{}", wire::identifier(&identity.name)),
             identity,
@@ -97,6 +115,25 @@ impl Stream {
             }
         }
         self.last = Some(derived.sample.at);
+        self.of_node(output)
+    }
+
+    /// The same lines, told of the instance's virtual node.
+    fn of_node(&self, mut output: Output) -> Output {
+        let Some(node) = &self.identity.node else {
+            return output;
+        };
+        let within = |lines: &mut String, mut head: String| {
+            if !lines.is_empty() {
+                wire::host(&mut head, Some(&node.guid));
+                lines.insert_str(0, &head);
+                wire::host(lines, None);
+            }
+        };
+        let mut head = String::new();
+        wire::host_define(&mut head, &node.guid, &node.hostname, &node.labels);
+        within(&mut output.definitions, head);
+        within(&mut output.values, String::new());
         output
     }
 
@@ -115,7 +152,7 @@ impl Stream {
             }
         }
         self.said.fill(Said::default());
-        output
+        self.of_node(output)
     }
 
     fn forget_values(&mut self) {
@@ -133,6 +170,18 @@ impl Stream {
             self.server_labels = labels;
             // What is defined stays known, whether it has values now or not: it is to be
             // taken off the dashboard with the rest one day.
+            for said in &mut self.said {
+                said.again = true;
+                said.variables.clear();
+            }
+        }
+    }
+
+    /// Gives the instance other labels of the operator's.
+    pub fn relabel(&mut self, labels: BTreeMap<String, String>) {
+        let labels = clean_labels(labels);
+        if labels != self.identity.labels {
+            self.identity.labels = labels;
             for said in &mut self.said {
                 said.again = true;
                 said.variables.clear();

@@ -3,6 +3,7 @@
 //! Knows quoting and the letters each place allows. Must not know charts of ours
 //! or what has been sent before: that is `stream.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Longest text in one field. Old agents cut lines at 15 kB.
@@ -102,6 +103,30 @@ pub fn label_commit(out: &mut String) {
 /// Adds a dimension of ready values to the chart being defined.
 pub fn dimension(out: &mut String, name: &str, divisor: i64) {
     let _ = writeln!(out, "DIMENSION '{name}' '{name}' absolute 1 {divisor}");
+}
+
+/// Defines a virtual node, or defines it anew. `guid` must be a UUID, or the agent ends
+/// the plugin.
+pub fn host_define(
+    out: &mut String,
+    guid: &str,
+    hostname: &str,
+    labels: &BTreeMap<String, String>,
+) {
+    let _ = write!(out, "HOST_DEFINE '{guid}' '");
+    push_text(out, hostname);
+    out.push_str("'\n");
+    for (name, value) in labels {
+        let _ = write!(out, "HOST_LABEL '{name}' '");
+        push_label_value(out, value);
+        out.push_str("'\n");
+    }
+    out.push_str("HOST_DEFINE_END\n");
+}
+
+/// What follows is of the node with this `guid`; of none: of the agent's own.
+pub fn host(out: &mut String, guid: Option<&str>) {
+    let _ = writeln!(out, "HOST '{}'", guid.unwrap_or_default());
 }
 
 /// Opens the values of a chart. `microseconds` since its last ones; `None` the

@@ -13,7 +13,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 
 use crate::config::address::Address;
-use crate::config::job::{Credentials, Job, Secret};
+use crate::config::job::{Job, Secret};
+use crate::config::login::Login;
 use crate::config::query::Protocol;
 
 use super::bounded::{Allowance, Bounded};
@@ -130,19 +131,15 @@ impl Connection {
     ///
     /// # Errors
     /// Why it did not come to a connection.
-    pub async fn open(
-        job: &Job,
-        credentials: &Credentials,
-        way: &mut Way,
-    ) -> Result<Self, Trouble> {
+    pub async fn open(job: &Job, login: &Login, way: &mut Way) -> Result<Self, Trouble> {
         // Apart from the task that waits for it: what a handshake needs would be part of
         // each task for as long as it lives, 5 kB for each instance.
-        Box::pin(Self::reach(job, credentials, way)).await
+        Box::pin(Self::reach(job, login, way)).await
     }
 
-    async fn reach(job: &Job, credentials: &Credentials, way: &mut Way) -> Result<Self, Trouble> {
+    async fn reach(job: &Job, login: &Login, way: &mut Way) -> Result<Self, Trouble> {
         way.shakes_hands = false;
-        let settings = settings(credentials, job.protocol);
+        let settings = settings(login, job.protocol);
         match &job.address {
             Address::Tcp { host, port } => {
                 let config = match &job.tls {
@@ -249,17 +246,17 @@ impl Connection {
 }
 
 /// How to log in. No database is selected, for INFO tells of all.
-fn settings(credentials: &Credentials, protocol: Protocol) -> RedisConnectionInfo {
+fn settings(login: &Login, protocol: Protocol) -> RedisConnectionInfo {
     // CLIENT SETINFO is left out: a user that may run INFO alone would leave
     // a denial in the server's ACL LOG for it.
     let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
     if protocol == Protocol::Resp3 {
         settings = settings.set_protocol(ProtocolVersion::RESP3);
     }
-    if let Some(password) = &credentials.password {
+    if let Some(password) = &login.password {
         settings = settings.set_password(Secret::reveal(password));
-        if let Some(username) = &credentials.username {
-            settings = settings.set_username(username);
+        if let Some(username) = &login.username {
+            settings = settings.set_username(Secret::reveal(username));
         }
     }
     settings

@@ -12,6 +12,7 @@ pub mod connect;
 pub mod discover;
 pub mod host;
 pub mod identify;
+mod keyring;
 pub mod neighbour;
 pub mod permissions;
 pub mod poll;

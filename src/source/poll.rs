@@ -12,6 +12,7 @@ use redis::Value;
 use tokio::time::timeout;
 
 use crate::config::job::Job;
+use crate::config::login::Login;
 use crate::model::defrag::DefragConfig;
 use crate::model::host::View;
 use crate::model::info::Info;
@@ -22,6 +23,7 @@ use crate::model::server::Server;
 use super::claims::ProcessId;
 use super::connect::{Connection, Way};
 use super::host::Kernel;
+use super::keyring::Keyring;
 use super::neighbour::Neighbour;
 use super::permissions::{self, Command};
 use super::trouble::Trouble;
@@ -62,6 +64,7 @@ pub struct Poller {
     job: Arc<Job>,
     epoch: Instant,
     connection: Option<Connection>,
+    keyring: Keyring,
     way: Way,
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
@@ -84,6 +87,7 @@ impl Poller {
     #[must_use]
     pub fn new(job: Arc<Job>, epoch: Instant) -> Self {
         Self {
+            keyring: Keyring::new(&job.credentials),
             job,
             epoch,
             connection: None,
@@ -100,6 +104,13 @@ impl Poller {
             neighbour: None,
             program: None,
         }
+    }
+
+    /// Asks another job's instance from now on.
+    pub fn turn_to(&mut self, job: Arc<Job>) {
+        self.job = job;
+        self.connection = None;
+        self.way = Way::default();
     }
 
     /// Asks this kernel too where the instance runs on its machine.
@@ -151,20 +162,20 @@ impl Poller {
     }
 
     /// Takes one sample within `patience`, connecting first where needed. After
-    /// a failure the connection is closed.
+    /// a failure the connection is closed. Secrets are read beforehand, in their own
+    /// time, and once more where they are refused.
     ///
     /// # Errors
     /// Why there is no sample.
     pub async fn collect(&mut self, patience: Duration) -> Result<Sample, Trouble> {
-        let started = Instant::now();
-        let collected = match timeout(patience, self.sample()).await {
-            Ok(collected) => collected,
-            Err(_) => Err(self.way.silence()),
+        let (mut sample, started) = loop {
+            let began = Instant::now();
+            match self.attempt(patience).await {
+                Err(trouble) if trouble.is_refusal() && self.keyring.refused(began) => {}
+                done => break done?,
+            }
         };
-        let Ok(mut sample) = collected else {
-            self.connection = None;
-            return collected;
-        };
+        self.keyring.accepted();
         // What is in between may swallow these, and INFO has been answered.
         let left = patience.saturating_sub(started.elapsed());
         if timeout(left, self.read_more(&sample)).await.is_err() {
@@ -175,6 +186,23 @@ impl Poller {
         let left = patience.saturating_sub(started.elapsed());
         sample.host = self.look_around(&sample, left).await;
         Ok(sample)
+    }
+
+    /// One try, and when the server was turned to.
+    async fn attempt(&mut self, patience: Duration) -> Result<(Sample, Instant), Trouble> {
+        let login = match &self.connection {
+            Some(_) => Arc::default(),
+            None => self.keyring.login().await?,
+        };
+        let started = Instant::now();
+        let sampled = match timeout(patience, self.sample(&login)).await {
+            Ok(sampled) => sampled,
+            Err(_) => Err(self.way.silence()),
+        };
+        if sampled.is_err() {
+            self.connection = None;
+        }
+        Ok((sampled?, started))
     }
 
     /// What the kernel tells of it.
@@ -190,10 +218,9 @@ impl Poller {
             .unwrap_or_else(|_| still_looking())
     }
 
-    async fn sample(&mut self) -> Result<Sample, Trouble> {
+    async fn sample(&mut self, login: &Login) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
-            let job = &self.job;
-            let opened = Connection::open(job, &job.credentials, &mut self.way).await?;
+            let opened = Connection::open(&self.job, login, &mut self.way).await?;
             self.connection = Some(opened);
             if let Some(neighbour) = &mut self.neighbour {
                 neighbour.forget();

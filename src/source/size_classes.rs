@@ -12,12 +12,14 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::job::Job;
+use crate::config::login::Login;
 use crate::model::info::Info;
 use crate::model::malloc_stats::report::{MallocStats, Unread};
 use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
 use super::connect::{Connection, Way};
+use super::keyring::Keyring;
 use super::permissions::{self, Command};
 use super::poll::text;
 use super::trouble::Trouble;
@@ -86,6 +88,7 @@ struct Last {
 /// The way to one instance's size classes. Any number may ask at once.
 pub struct Desk {
     job: Arc<Job>,
+    keyring: Mutex<Keyring>,
     last: Mutex<Last>,
 }
 
@@ -94,6 +97,7 @@ impl Desk {
     #[must_use]
     pub fn new(job: Arc<Job>) -> Self {
         Self {
+            keyring: Mutex::new(Keyring::new(&job.credentials)),
             job,
             last: Mutex::default(),
         }
@@ -116,15 +120,31 @@ impl Desk {
     /// # Errors
     /// Why they are not known.
     pub async fn read(&self, patience: Duration) -> Result<Answer, Untold> {
-        if let Ok(answer) = timeout(patience, self.answer()).await {
-            return answer;
+        // Held meanwhile: who waits for secrets would read the same ones.
+        let mut keyring = self.keyring.lock().await;
+        loop {
+            let began = Instant::now();
+            let login = keyring.login().await?;
+            let answer = timeout(patience, self.answer(&login)).await;
+            match answer.unwrap_or_else(|_| Err(Untold::Trouble(self.silence()))) {
+                Err(Untold::Trouble(trouble)) if trouble.is_refusal() && keyring.refused(began) => {
+                }
+                Err(untold) => return Err(untold),
+                Ok(answer) => {
+                    keyring.accepted();
+                    return Ok(answer);
+                }
+            }
         }
-        let last = self.last.try_lock();
-        let silence = last.map_or(Trouble::Silent, |last| last.way.silence());
-        Err(Untold::Trouble(silence))
     }
 
-    async fn answer(&self) -> Result<Answer, Untold> {
+    /// Why there was no answer in time.
+    fn silence(&self) -> Trouble {
+        let last = self.last.try_lock();
+        last.map_or(Trouble::Silent, |last| last.way.silence())
+    }
+
+    async fn answer(&self, login: &Login) -> Result<Answer, Untold> {
         // Whoever comes meanwhile waits here, and gets the same answer.
         let mut last = self.last.lock().await;
         if last.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
@@ -138,7 +158,7 @@ impl Desk {
             });
         }
         let job = &self.job;
-        let opened = Connection::open(job, &job.credentials, &mut last.way);
+        let opened = Connection::open(job, login, &mut last.way);
         let mut connection = opened.await?;
         let server = may_be_asked(&mut connection).await?;
         connection.introduce(&mut last.way).await?;

@@ -44,6 +44,9 @@ pub enum Trouble {
     /// The password or user is wrong.
     #[error("the server refuses username or password; correct them for this job")]
     WrongPassword,
+    /// The password or user could not be read from where it is kept.
+    #[error("{0}")]
+    Secret(String),
     /// The user may not run INFO.
     #[error("the user may not run INFO; allow it: {}", permissions::allow_all())]
     NotAllowed,
@@ -120,6 +123,12 @@ impl Trouble {
             (Self::Tls(one), Self::Tls(other)) => one == other,
             _ => (away(self) && away(other)) || discriminant(self) == discriminant(other),
         }
+    }
+
+    /// Whether what was shown to be let in is not what the server wants.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NoPassword | Self::WrongPassword)
     }
 
     /// Whether it may be over in a minute: no word on what the user may do.

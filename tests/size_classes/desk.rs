@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use redis_frag::config::address::Address;
-use redis_frag::config::job::{Job, Secret};
+use redis_frag::config::job::Job;
+use redis_frag::config::reference::Template;
 use redis_frag::source::size_classes::{Answer, Desk, EVERY, Untold};
 use redis_frag::source::trouble::Trouble;
 use tokio::runtime::Runtime;
@@ -194,8 +195,8 @@ fn what_is_missing_is_told_with_what_to_change() {
         "+info",
     ]);
     let mut limited = job(&server);
-    limited.credentials.username = Some("netdata".to_owned());
-    limited.credentials.password = Some(Secret::new("pw".to_owned()));
+    limited.credentials.username = Some(Template::literal("netdata"));
+    limited.credentials.password = Some(Template::literal("pw"));
     let mut off = job(&server);
     off.size_classes = false;
     let libc = Server::start(Kind::Valkey91);

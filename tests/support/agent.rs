@@ -59,6 +59,7 @@ impl AgentBuilder {
 
     /// A file of the user's configuration folder: `redis-frag.conf`, …
     pub fn user_config(self, name: &str, text: &str) -> Self {
+        super::secrets::note_config(text);
         self.file(Path::new("etc").join(name), text)
     }
 
@@ -278,5 +279,6 @@ impl Drop for Agent {
         for pid in self.plugin_pids() {
             process::signal(pid, "KILL");
         }
+        super::secrets::assert_none(&self.log(), "the agent's log");
     }
 }

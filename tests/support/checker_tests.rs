@@ -389,3 +389,10 @@ fn functions() {
         "not allowed within a BEGIN",
     );
 }
+
+#[test]
+#[should_panic(expected = "a log tells secrets")]
+fn a_secret_that_is_told_is_noticed() {
+    crate::support::secrets::note_command(&["ACL", "SETUSER", "x", ">told-to-all"]);
+    crate::support::secrets::assert_none("password told-to-all", "a log");
+}

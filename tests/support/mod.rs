@@ -20,6 +20,7 @@ pub mod health;
 pub mod huge_pages;
 pub mod plugin;
 pub mod process;
+pub mod secrets;
 pub mod servers;
 pub mod swap;
 

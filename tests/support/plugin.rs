@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::checker::Checker;
 use super::process::{self, Tie};
+use super::secrets;
 use streams::{Output, Stderr};
 
 /// The name of the plugin's file in the configuration folders.
@@ -61,6 +62,13 @@ impl PluginBuilder {
         self
     }
 
+    /// Another file in the user's folder, as `go.d/redis.conf`.
+    pub fn user_file(mut self, path: &str, text: &str) -> Self {
+        self.files
+            .push((Path::new("etc").join(path), text.to_string()));
+        self
+    }
+
     /// The stock redis-frag.conf.
     pub fn stock_config(mut self, text: &str) -> Self {
         self.files
@@ -83,7 +91,12 @@ impl PluginBuilder {
                 .unwrap_or_else(|e| panic!("cannot create a folder for the plugin: {e}"));
         }
         for (path, text) in &self.files {
-            std::fs::write(dir.path().join(path), text)
+            secrets::note_config(text);
+            let path = dir.path().join(path);
+            let folder = path.parent().map(std::fs::create_dir_all);
+            folder
+                .unwrap_or(Ok(()))
+                .and_then(|()| std::fs::write(&path, text))
                 .unwrap_or_else(|e| panic!("cannot write the plugin's {}: {e}", path.display()));
         }
         let (reader, writer) = std::io::pipe().unwrap_or_else(|e| panic!("no pipe: {e}"));
@@ -248,5 +261,9 @@ impl Drop for PluginRun {
     fn drop(&mut self) {
         process::kill(&mut self.child);
         self.output.close();
+        let lines = self.output.lines();
+        let said: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        secrets::assert_none(&said.join("\n"), "the plugin's output");
+        secrets::assert_none(&self.stderr(), "the plugin's log");
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::process::{self, Tie};
+use super::secrets;
 use load::Keys;
 use start::{Failure, START_LIMIT, connect};
 
@@ -99,6 +100,7 @@ impl Server {
     /// counts as one of the server's clients, and still works after the
     /// default user has lost its password or `maxclients` is reached.
     pub fn command(&self, words: &[&str]) -> redis::RedisResult<redis::Value> {
+        secrets::note_command(words);
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(word);

@@ -10,6 +10,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 
 use super::super::certificates::Certificate;
 use super::super::process::{self, Tie};
+use super::super::secrets;
 use super::load::Keys;
 use super::{Kind, Server};
 
@@ -37,6 +38,7 @@ impl ServerBuilder {
 
     /// Sets `requirepass`, and lets [`Server::command`] log in with it.
     pub fn password(mut self, password: &str) -> Self {
+        secrets::note(password);
         self.password = Some(password.to_string());
         self.arg("--requirepass", password)
     }

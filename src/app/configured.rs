@@ -1,0 +1,199 @@
+//! The jobs that files name: read at the start and at each SIGHUP, changed where their
+//! files changed.
+//!
+//! Must not know what a file looks like, nor how a job is watched.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::signal::unix::Signal;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::config::file::{Problem, Severity};
+use crate::config::job::Job;
+use crate::config::load::{self, Loaded};
+use crate::netdata::agent::Agent;
+
+use super::discovery::Discovery;
+use super::roster::{Roster, Source};
+
+/// Where the files are, and the agent's own interval.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    user: Option<PathBuf>,
+    stock: Option<PathBuf>,
+    /// Seconds; the least between collections.
+    interval: u32,
+}
+
+impl Files {
+    /// Those of the agent that spawned us.
+    pub(super) fn of(agent: &Agent, interval: u32) -> Self {
+        Self {
+            user: agent.user_config_dir.clone(),
+            stock: agent.stock_config_dir.clone(),
+            interval,
+        }
+    }
+
+    /// Reads them and tells their problems.
+    pub(super) fn load(&self) -> Loaded {
+        let loaded = load::from_dirs(self.user.as_deref(), self.stock.as_deref());
+        tell(&loaded);
+        loaded
+    }
+}
+
+/// Keeps the roster in step with the files.
+pub(super) struct Configured {
+    files: Files,
+    roster: Roster,
+    /// The look for instances of this machine, while there is one.
+    looking: JoinSet<()>,
+}
+
+impl Configured {
+    pub(super) fn new(files: Files, roster: Roster) -> Self {
+        Self {
+            files,
+            roster,
+            looking: JoinSet::new(),
+        }
+    }
+
+    /// Reads the files anew at each signal, until the task is ended.
+    pub(super) async fn reload_on(mut self, mut signal: Signal) {
+        while signal.recv().await.is_some() {
+            log::info!("SIGHUP: reading the configuration anew");
+            let files = self.files.clone();
+            // A folder of files may be on a disk that hangs.
+            match spawn_blocking(move || files.load()).await {
+                Ok(loaded) => self.apply(loaded).await,
+                Err(error) => log::error!("reading the configuration broke down: {error}"),
+            }
+        }
+    }
+
+    /// Begins what is new, begins anew what has changed, ends what is gone. Jobs that did
+    /// not change go on without a gap.
+    pub(super) async fn apply(&mut self, loaded: Loaded) {
+        let wanted = wanted(&loaded, self.files.interval);
+        let broken = has_errors(&loaded);
+        let seconds = loaded.parsed.forget_after.as_secs();
+        let shared = self.roster.shared();
+        shared.forget_after.store(seconds, Ordering::Relaxed);
+        for listed in self.roster.all() {
+            let name = &listed.job.name;
+            if !matches!(listed.source, Source::File(_)) || wanted.contains_key(name) {
+                continue;
+            }
+            if broken {
+                log::warn!(
+                    "job {name}: not in the files any more, or one of their mistakes; it goes on \
+                     until they have no error"
+                );
+                continue;
+            }
+            log::info!("job {name}: not in the files any more: ending");
+            self.roster.remove(name).await;
+        }
+        for (name, (job, source)) in wanted {
+            match self.roster.get(&name) {
+                Some(listed) if listed.source == Source::Dynamic => log::info!(
+                    "job {name}: the dashboard's configuration of it goes before the file's"
+                ),
+                Some(listed) if listed.job == job && listed.source == source => {}
+                Some(_) => {
+                    log::info!("job {name}: changed");
+                    self.roster.replace(job, source).await;
+                }
+                None => {
+                    self.roster.add(job, source).await;
+                }
+            }
+        }
+        self.look(loaded.parsed.discover).await;
+    }
+
+    /// Begins or ends to look for instances of this machine.
+    async fn look(&mut self, wanted: bool) {
+        if wanted && self.looking.is_empty() {
+            let discovery = Discovery::new(self.roster.clone(), self.files.interval);
+            self.looking.spawn(discovery.run());
+        }
+        if !wanted && !self.looking.is_empty() {
+            self.looking.shutdown().await;
+            for listed in self.roster.all() {
+                if listed.source == Source::Discovered {
+                    self.roster.remove(&listed.job.name).await;
+                }
+            }
+        }
+    }
+}
+
+/// The jobs that the files name. The agent's own interval is the least.
+fn wanted(loaded: &Loaded, interval: u32) -> BTreeMap<String, (Arc<Job>, Source)> {
+    let mut wanted = BTreeMap::new();
+    for (job, path) in loaded.jobs() {
+        let mut job = job.clone();
+        job.update_every = job.update_every.max(interval);
+        for other in &mut job.alternatives {
+            other.update_every = other.update_every.max(interval);
+        }
+        let source = Source::File(Arc::from(path));
+        wanted
+            .entry(job.name.clone())
+            .or_insert((Arc::new(job), source));
+    }
+    wanted
+}
+
+fn has_errors(loaded: &Loaded) -> bool {
+    let imported = loaded.go_d.iter().map(|(_, parsed)| parsed);
+    let mut all = imported.chain([&loaded.parsed]);
+    all.any(|parsed| {
+        let mut problems = parsed.problems.iter();
+        problems.any(|problem| problem.severity == Severity::Error)
+    })
+}
+
+/// Problems to the log, with their file.
+pub(super) fn tell(loaded: &Loaded) {
+    if let Some(path) = &loaded.path {
+        tell_problems(path, &loaded.parsed.problems);
+    }
+    for (path, problem) in &loaded.vnode_problems {
+        tell_problems(path, std::slice::from_ref(problem));
+    }
+    if let Some((path, go_d)) = &loaded.go_d {
+        tell_problems(path, &go_d.problems);
+        let names: Vec<&str> = go_d.jobs.iter().map(|job| job.name.as_str()).collect();
+        if !names.is_empty() {
+            log::info!("{}: imported {}", path.display(), names.join(", "));
+        }
+    }
+    let Some(path) = &loaded.path else {
+        log::info!("no configuration file: looking for instances on this machine");
+        return;
+    };
+    let count = loaded.parsed.jobs.len();
+    let also = if loaded.parsed.discover {
+        ", and what listens on this machine"
+    } else {
+        ""
+    };
+    log::info!("{}: {count} jobs{also}", path.display());
+}
+
+fn tell_problems(path: &Path, problems: &[Problem]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Error => log::error!("{}:{problem}", path.display()),
+            Severity::Warning => log::warn!("{}:{problem}", path.display()),
+            Severity::Note => log::debug!("{}:{problem}", path.display()),
+        }
+    }
+}
