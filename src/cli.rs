@@ -78,13 +78,42 @@ pub struct Access {
     /// Longest wait for an instance, as 500ms, 3s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
+
+    /// TLS to an ADDRESS; any of these stands for rediss://
+    #[command(flatten)]
+    pub tls: Tls,
+}
+
+/// TLS to instances that are given by address.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Tls {
+    /// PEM file with the CAs to trust instead of the system's; this and the other
+    /// --tls options stand for rediss://
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// PEM file with the certificate to show, where the server wants one
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file with its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Name that the server's certificate must be for, if not that of the ADDRESS
+    #[arg(long, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+
+    /// Trust whoever answers
+    #[arg(long)]
+    pub tls_skip_verify: bool,
 }
 
 /// `redis-frag diagnose`
 #[derive(Debug, Args)]
 pub struct Diagnose {
     /// Jobs of the configuration, or addresses: redis://host:port, host:port,
-    /// unix:///path, /path; without any, all jobs, or what listens on this machine
+    /// rediss://host:port, unix:///path, /path; without any, all jobs, or what listens on this machine
     #[arg(value_name = "ADDRESS|JOB")]
     pub targets: Vec<String>,
 

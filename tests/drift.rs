@@ -10,6 +10,7 @@ use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
 use redis_frag::model::risks;
 use redis_frag::model::verdict::Verdict;
 use redis_frag::netdata::functions::{DIAGNOSIS, FUNCTIONS};
+use redis_frag::source::permissions::{FOLLOWING, LINES, RULES, WITHOUT_ACL};
 
 use crate::support::health;
 
@@ -358,4 +359,38 @@ fn the_readme_explains_every_verdict_in_the_order_of_the_rules() {
         .collect();
     let verdicts: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
     assert_eq!(listed[2..], verdicts);
+}
+
+/// A text without its line breaks, comment signs and indents.
+fn in_one_line(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| *word != "#");
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_readme_has_the_permissions_of_every_kind_of_server() {
+    let readme = project_file("README.md");
+    for line in LINES {
+        let told = match line.user() {
+            Some(user) => format!("# {}\n{user}\n", line.servers),
+            None => format!("{}: {WITHOUT_ACL}", line.servers),
+        };
+        let flat = in_one_line(&readme);
+        assert!(
+            readme.contains(&told) || flat.contains(&told),
+            "README misses {told:?}"
+        );
+    }
+    for rule in RULES.iter().chain(FOLLOWING) {
+        let row = format!(
+            "| {} | {} | {} |",
+            rule.name,
+            rule.allows.replace('|', "\\|"),
+            rule.without
+        );
+        assert!(readme.contains(&row), "README misses {row:?}");
+    }
+    let first = LINES.iter().find_map(|line| line.user()).unwrap();
+    let stock = in_one_line(&project_file("conf.d/redis-frag.conf"));
+    assert!(stock.contains(&first), "the stock file misses {first:?}");
 }

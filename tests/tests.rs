@@ -22,6 +22,7 @@ mod permissions;
 mod plugin;
 mod secrets;
 mod support;
+mod tls;
 mod topology;
 mod watching;
 

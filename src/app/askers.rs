@@ -51,10 +51,10 @@ fn size_classes(registry: &Registry, instance: &str) -> Work {
 /// Why there are none, with the code of HTTP that fits.
 fn refused(untold: &Untold) -> Refused {
     let code = match untold {
-        Untold::Off | Untold::NotAllowed => 403,
-        Untold::WithoutJemalloc(_) => 422,
+        Untold::Off | Untold::NotAllowed(_) => 403,
+        Untold::WithoutJemalloc(_) | Untold::Withheld(_) => 422,
         Untold::Loading => 503,
-        Untold::Trouble(Trouble::Silent) => 504,
+        Untold::Trouble(Trouble::Silent | Trouble::NoHandshake) => 504,
         Untold::Unread(_) | Untold::Trouble(_) => 502,
     };
     Refused::new(code, clean(&untold.to_string()))

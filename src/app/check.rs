@@ -91,6 +91,25 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
+/// By whom the server is verified, and whether it is shown a certificate.
+fn tls(job: &Job) -> String {
+    let Some(tls) = &job.tls else {
+        return "no".to_owned();
+    };
+    let mut said = match &tls.ca {
+        _ if tls.skip_verify => "yes, any certificate is accepted".to_owned(),
+        Some(path) => format!("yes, by the CAs in {}", path.display()),
+        None => "yes, by the CAs of the system".to_owned(),
+    };
+    if let Some(name) = &tls.server_name {
+        let _ = write!(said, ", for the name {name}");
+    }
+    if let Some(path) = &tls.cert {
+        let _ = write!(said, ", showing {}", path.display());
+    }
+    said
+}
+
 /// Username and password as they are shown.
 fn credentials(credentials: &Credentials) -> (String, String) {
     let shown = |text: &Option<Template>, in_full| text.as_ref().map(|text| text.shown(in_full));
@@ -132,12 +151,13 @@ fn describe(out: &mut String, job: &Job) {
     let thresholds = &job.thresholds;
     let address = match &job.sentinel {
         Some(_) => "told by the Sentinels".to_owned(),
-        None => job.address.to_string(),
+        None => job.url(),
     };
     let rows = [
         ("address", address),
         ("username", username),
         ("password", password),
+        ("tls", tls(job)),
         ("timeout", format!("{} s", job.timeout.as_secs_f64())),
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),

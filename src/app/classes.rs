@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::job::Job;
 use crate::model::sample::Sample;
+use crate::source::poll::REFUSED_EVERY;
 use crate::source::size_classes::{self, Answer, Desk, Told, Untold};
 
 /// How long a reading is shown when no other follows it, in intervals of the job.
@@ -84,8 +85,10 @@ impl Classes {
                 self.said = None;
             }
             Ok(Err(untold)) => {
-                if matches!(untold, Untold::Loading | Untold::Trouble(_)) {
-                    self.due = now + SOON.min(every);
+                match &untold {
+                    Untold::Loading | Untold::Trouble(_) => self.due = now + SOON.min(every),
+                    Untold::NotAllowed(_) | Untold::Withheld(_) => self.due = now + REFUSED_EVERY,
+                    _ => {}
                 }
                 if self.said.as_ref() != Some(&untold) {
                     log::info!("job {}: no size classes: {untold}", self.job.name);

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::cli;
 use crate::model::derive::Derived;
 use crate::model::sample::Sample;
+use crate::model::text;
 use crate::netdata::agent::Agent;
 use crate::source::claims::ProcessId;
 use crate::source::trouble::Trouble;
@@ -100,7 +101,7 @@ fn in_watch(reports: &[Report], args: &cli::Diagnose, screen: &Screen) -> String
         return shown(reports, true, screen);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = words::utc(now.unwrap_or_default().as_secs());
+    let now = text::utc(now.unwrap_or_default().as_secs());
     let every = args.interval;
     let mut text = format!("{now}, every {every} s, Ctrl-C ends\n\n");
     if reports.is_empty() {
@@ -239,7 +240,7 @@ fn found(target: &mut Target, sample: &Sample) -> Report {
 
 /// A report with the way to its instance.
 fn signed(report: Report, target: &Target) -> Report {
-    let address = words::clean(&target.job.address.to_string());
+    let address = words::clean(&target.job.url());
     Report {
         address: Some(address).filter(|address| *address != report.instance),
         client: words::clean(&target.client()),

@@ -137,7 +137,7 @@ impl Entry {
     fn row(&self, now: Duration) -> Row {
         Row {
             instance: self.job.name.clone(),
-            address: self.job.address.to_string(),
+            address: self.job.url(),
             client: target::client(&self.job),
             up: self.up,
             known: self.last.as_ref().map(|last| last.known(&self.job, now)),

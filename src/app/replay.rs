@@ -17,6 +17,7 @@ use crate::model::info::Info;
 use crate::model::malloc_stats::Build;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
+use crate::model::text::utc;
 use crate::model::thresholds::Thresholds;
 
 use super::report::{Report, json, summary, text, words};
@@ -85,8 +86,8 @@ fn shown(moments: &[Moment], reports: &[Report], clock: Clock, screen: &Screen) 
     let end = moments.last().map_or(Duration::ZERO, |moment| moment.at);
     let one_day = start.as_secs() / DAY == end.as_secs() / DAY;
     let time = |moment: &Moment| match clock {
-        Clock::Wall if one_day => words::utc(moment.at.as_secs()).split_off("2026-11-23 ".len()),
-        Clock::Wall => words::utc(moment.at.as_secs()),
+        Clock::Wall if one_day => utc(moment.at.as_secs()).split_off("2026-11-23 ".len()),
+        Clock::Wall => utc(moment.at.as_secs()),
         Clock::Uptime | Clock::Order => {
             format!("+{} s", moment.at.saturating_sub(start).as_secs())
         }

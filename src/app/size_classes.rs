@@ -35,7 +35,7 @@ pub fn run(
     })?;
     let asked = Asked {
         instance: words::clean(&target.job.name),
-        address: words::clean(&target.job.address.to_string()),
+        address: words::clean(&target.job.url()),
         client: words::clean(&target.client()),
         found: answer
             .map(|answer| answer.told)

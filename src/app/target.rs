@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::config::job::{Credentials, Job, clean_name};
 use crate::config::login;
 use crate::config::reference::Template;
 use crate::config::same::is_same;
+use crate::config::tls::{self, Tls};
 use crate::model::history::History;
 use crate::model::sample::Sample;
 use crate::netdata::agent::Agent;
@@ -110,6 +111,9 @@ impl Target {
             (Origin::Address | Origin::Host | Origin::Discovered, _) if secret => {
                 format!("; at a shell: --password-file FILE or the variable {PASSWORD}, --username")
             }
+            (Origin::Address | Origin::Host, Trouble::Tls(_)) => {
+                "; at a shell the keys are options, as --tls-ca FILE".to_owned()
+            }
             (Origin::Host, Trouble::Connect(_)) => {
                 "; no job of the configuration has this name, so it was taken for a host".to_owned()
             }
@@ -127,6 +131,7 @@ impl Target {
 /// How `redis-cli` reaches the instance of a job, as typed at a shell.
 pub(super) fn client(job: &Job) -> String {
     let mut words = vec!["redis-cli".to_owned()];
+    words.extend(job.tls.as_ref().map(by_tls).into_iter().flatten());
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), quoted(value)]);
     match &job.address {
         Address::Tcp { host, port } => {
@@ -150,6 +155,26 @@ pub(super) fn client(job: &Job) -> String {
     words.join(" ")
 }
 
+/// The options of `redis-cli` for TLS.
+fn by_tls(tls: &Tls) -> Vec<String> {
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let mut words = vec!["--tls".to_owned()];
+    for (name, value) in [
+        ("--cacert", file(&tls.ca)),
+        ("--cert", file(&tls.cert)),
+        ("--key", file(&tls.key)),
+        ("--sni", tls.server_name.clone()),
+    ] {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), quoted(&value)]);
+        }
+    }
+    if tls.skip_verify {
+        words.push("--insecure".to_owned());
+    }
+    words
+}
+
 /// A word for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=".contains(c);
@@ -168,7 +193,7 @@ pub(super) fn all(
     access: &Access,
     malloc_stats: bool,
 ) -> Result<Vec<Target>, Failure> {
-    let given = given(access)?;
+    let (given, tls) = (given(access)?, given_tls(access)?);
     let epoch = Instant::now();
     let kernel = Arc::new(Kernel::new(agent.host_prefix.as_deref()));
     let target = |(job, origin)| {
@@ -183,7 +208,7 @@ pub(super) fn all(
         let jobs: Result<Vec<Job>, Failure> = named
             .iter()
             .enumerate()
-            .map(|(place, word)| by_address(place, word, &given))
+            .map(|(place, word)| by_address(place, word, &given, tls.as_ref()))
             .collect();
         return Ok(jobs?
             .into_iter()
@@ -218,7 +243,10 @@ pub(super) fn all(
     for (place, word) in named.iter().enumerate() {
         let is_meant = |job: &&Job| job.name == *word || job.name == clean_name(word);
         let meant = if is_address(word) {
-            (by_address(place, word, &given)?, Origin::Address)
+            (
+                by_address(place, word, &given, tls.as_ref())?,
+                Origin::Address,
+            )
         } else if let Some(job) = jobs.iter().find(is_meant) {
             let meant = expanded(vec![job.clone()])?.into_iter();
             targets.extend(meant.map(|job| target((job, Origin::Job))));
@@ -228,7 +256,7 @@ pub(super) fn all(
         } else if let Some(job) = by_found_name(&kernel, &given, is_meant) {
             (job, Origin::Address)
         } else {
-            (by_address(place, word, &given)?, Origin::Host)
+            (by_address(place, word, &given, tls.as_ref())?, Origin::Host)
         };
         targets.push(target(meant));
     }
@@ -314,11 +342,20 @@ fn by_found_name(
     found.find(|job| is_meant(&job))
 }
 
-fn by_address(place: usize, word: &str, given: &Credentials) -> Result<Job, Failure> {
+fn by_address(
+    place: usize,
+    word: &str,
+    given: &Credentials,
+    keys: Option<&Tls>,
+) -> Result<Job, Failure> {
     // The word itself may hold a password.
-    let (address, own) = login::address(word, |text| Ok(text.to_owned()))
-        .map_err(|told| Failure::Usage(format!("argument {}: {told}", place + 1)))?;
-    let mut job = Job::new(&address.to_string(), address);
+    let wrong = |told: String| Failure::Usage(format!("argument {}: {told}", place + 1));
+    let read = login::address(word, |text| Ok(text.to_owned()));
+    let (address, own, options) = read.map_err(wrong)?;
+    let mut job = Job::new("", address);
+    job.tls = tls::together(&job.address, options.tls, keys.cloned()).map_err(wrong)?;
+    job.protocol = options.protocol;
+    job.name = job.url();
     job.credentials = Credentials {
         username: own.username.or_else(|| given.username.clone()),
         password: own.password.or_else(|| given.password.clone()),
@@ -338,6 +375,23 @@ fn given(access: &Access) -> Result<Credentials, Failure> {
             .filter(|password| !password.is_empty())
             .map(|password| Template::literal(&password)),
     })
+}
+
+/// TLS as options give it. A file's path is understood from here on.
+fn given_tls(access: &Access) -> Result<Option<Tls>, Failure> {
+    let given = &access.tls;
+    let file = |path: &Option<PathBuf>| {
+        let path = path.as_ref().map(std::path::absolute).transpose();
+        path.map_err(|error| Failure::Usage(format!("a file of --tls: {error}")))
+    };
+    let tls = Tls {
+        ca: file(&given.tls_ca)?,
+        cert: file(&given.tls_cert)?,
+        key: file(&given.tls_key)?,
+        skip_verify: given.tls_skip_verify,
+        server_name: given.tls_server_name.clone(),
+    };
+    Ok(Some(tls).filter(|tls| !tls.is_default()))
 }
 
 /// The first line of a file.
@@ -370,8 +424,13 @@ mod tests {
             ),
             ("unix:///run/r.sock", "redis-cli -s /run/r.sock"),
             ("unix:///tmp/a%20b'$", "redis-cli -s '/tmp/a b'\\''$'"),
+            ("rediss://h:6379", "redis-cli --tls -h h"),
+            (
+                "rediss://h?skip_verify=true",
+                "redis-cli --tls --insecure -h h",
+            ),
         ] {
-            let job = by_address(0, address, &Credentials::default())
+            let job = by_address(0, address, &Credentials::default(), None)
                 .ok()
                 .unwrap();
             let access = Access::default();

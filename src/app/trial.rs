@@ -108,7 +108,7 @@ pub(super) fn table(tried: &[Tried]) -> String {
     }
     for tried in tried {
         if let Err(trouble) = &tried.outcome {
-            let (name, address) = (&tried.job.name, &tried.job.address);
+            let (name, address) = (&tried.job.name, tried.job.url());
             let _ = writeln!(out, "\n{name} ({address}): {}", clean(&trouble.to_string()));
         }
     }
@@ -122,7 +122,7 @@ fn cells(tried: &Tried) -> [String; 9] {
     let known = |text: Option<String>| text.filter(|t| !t.is_empty()).unwrap_or("-".to_owned());
     [
         tried.job.name.clone(),
-        clean(&tried.job.address.to_string()),
+        clean(&tried.job.url()),
         reachable.to_owned(),
         authenticated.to_owned(),
         permitted.to_owned(),
@@ -151,7 +151,13 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
         ) => ["yes", "yes", "-"],
         Err(Trouble::Refused(_) | Trouble::NotInfo) => ["yes", "-", "-"],
         Err(Trouble::Secret(_)) => ["-", "-", "-"],
-        Err(Trouble::Silent | Trouble::Connect(_) | Trouble::Lost(_)) => ["no", "-", "-"],
+        Err(
+            Trouble::Silent
+            | Trouble::Connect(_)
+            | Trouble::Lost(_)
+            | Trouble::NoHandshake
+            | Trouble::Tls(_),
+        ) => ["no", "-", "-"],
     }
 }
 

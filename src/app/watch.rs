@@ -111,7 +111,7 @@ impl Watch {
     pub(super) fn new(job: Arc<Job>, number: usize, shared: Shared, report: Report) -> Self {
         let identity = Identity {
             name: job.name.clone(),
-            address: job.address.to_string(),
+            address: job.url(),
             labels: job.labels.clone(),
             priority: job.priority,
             update_every: job.update_every,
@@ -352,7 +352,7 @@ impl Outage {
         } else {
             log::Level::Warn
         };
-        log::log!(level, "job {} ({}): {trouble}", job.name, job.address);
+        log::log!(level, "job {} ({}): {trouble}", job.name, job.url());
         self.told_since.get_or_insert(now);
         self.said.retain(|(said, _)| !said.is_like(&trouble));
         self.said.push((trouble, now));
@@ -368,7 +368,7 @@ impl Outage {
 
     fn over(&mut self, job: &Job) {
         if !self.reached {
-            log::info!("job {}: watching {}", job.name, job.address);
+            log::info!("job {}: watching {}", job.name, job.url());
         } else if self.told_since.is_some() {
             log::info!(
                 "job {}: answers again after {} failed collections",

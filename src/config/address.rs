@@ -6,7 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::job::Credentials;
+use super::query::{Protocol, Query};
 use super::reference::Template;
+use super::tls::Tls;
 
 /// Port of Redis where an address names none.
 const DEFAULT_PORT: u16 = 6379;
@@ -25,20 +27,31 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// How to speak there, as far as the address says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// TLS: `rediss://`.
+    pub tls: Option<Tls>,
+    /// `?protocol=`
+    pub protocol: Protocol,
+}
+
 impl Address {
-    /// Reads `redis://[user:password@]host[:port]`, `unix://[user:password@]/path`,
-    /// and for a person's ease `host`, `host:port` and `/path`.
+    /// Reads `redis://[user:password@]host[:port][/db][?options]`, `rediss://` for the
+    /// same by TLS, `unix://[user:password@]/path[?options]`, and for a person's ease
+    /// `host`, `host:port` and `/path`. No database is ever selected.
     ///
     /// # Errors
     /// A sentence that says what to write instead. It never repeats what was
     /// given, which may hold a password.
-    pub fn parse(text: &str) -> Result<(Self, Credentials), String> {
+    pub fn parse(text: &str) -> Result<(Self, Credentials, Options), String> {
         let text = text.trim();
         if text.is_empty() {
             return Err("empty; write redis://host:port or unix:///path".into());
         }
         if text.starts_with('/') {
-            return Ok((Self::Unix(PathBuf::from(text)), Credentials::default()));
+            let address = Self::Unix(PathBuf::from(text));
+            return Ok((address, Credentials::default(), Options::default()));
         }
         let given = if text.contains("://") {
             text.to_owned()
@@ -47,18 +60,17 @@ impl Address {
         };
         let (scheme, rest) = given.split_once("://").unwrap_or(("redis", text));
         match scheme {
-            "redis" | "tcp" => Self::tcp(&format!("redis://{rest}")),
+            "redis" | "tcp" => Self::tcp(&format!("redis://{rest}"), false),
+            "rediss" => Self::tcp(&format!("redis://{rest}"), true),
             "unix" | "redis+unix" => Self::unix(rest),
-            "rediss" => Err(
-                "TLS (rediss://) is not supported by this version; use redis:// or a \
-                             unix socket"
+            _ => Err(
+                "unknown scheme; write redis://host:port, rediss://host:port or unix:///path"
                     .into(),
             ),
-            _ => Err("unknown scheme; write redis://host:port or unix:///path".into()),
         }
     }
 
-    fn tcp(given: &str) -> Result<(Self, Credentials), String> {
+    fn tcp(given: &str, by_tls: bool) -> Result<(Self, Credentials, Options), String> {
         // A / or # of a password would end the host, and its rest be shown as one.
         let (_, rest) = given.split_once("://").unwrap_or_default();
         if rest
@@ -78,11 +90,29 @@ impl Address {
         let port = url.port().unwrap_or(DEFAULT_PORT);
         let password = url.password().map(decoded).transpose()?;
         let credentials = Credentials::new(decoded(url.username())?, password.unwrap_or_default());
-        Ok((Self::Tcp { host, port }, credentials))
+        let database = url.path().trim_matches('/');
+        if !database.bytes().all(|byte| byte.is_ascii_digit()) {
+            let told = "no number of a database behind the port; write redis://host:port";
+            return Err(told.to_owned());
+        }
+        let query = Query::parse(url.query().unwrap_or_default(), by_tls)?;
+        let tls = Tls {
+            skip_verify: query.skip_verify,
+            ..Tls::default()
+        };
+        let options = Options {
+            tls: by_tls.then_some(tls),
+            protocol: query.protocol,
+        };
+        Ok((Self::Tcp { host, port }, credentials, options))
     }
 
-    fn unix(rest: &str) -> Result<(Self, Credentials), String> {
-        let rest = rest.split_once('?').map_or(rest, |(path, _)| path);
+    fn unix(rest: &str) -> Result<(Self, Credentials, Options), String> {
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let options = Options {
+            tls: None,
+            protocol: Query::parse(query, false)?.protocol,
+        };
         let (user_info, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => return Err("no path in it; write unix:///run/redis/redis.sock".into()),
@@ -94,7 +124,11 @@ impl Address {
         };
         let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
         let credentials = Credentials::new(decoded(user)?, decoded(password)?);
-        Ok((Self::Unix(PathBuf::from(decoded(path)?)), credentials))
+        Ok((
+            Self::Unix(PathBuf::from(decoded(path)?)),
+            credentials,
+            options,
+        ))
     }
 }
 
@@ -186,19 +220,39 @@ mod tests {
             ("localhost", "redis://localhost:6379", None, None),
             ("10.0.0.1:7001", "redis://10.0.0.1:7001", None, None),
         ] {
-            let (got, credentials) = Address::parse(text).unwrap();
+            let (got, credentials, options) = Address::parse(text).unwrap();
             assert_eq!(got.to_string(), address, "{text}");
             let plain =
                 |text: &Option<Template>| text.clone().map(|t| t.reveal().unwrap().to_owned());
             assert_eq!(plain(&credentials.username).as_deref(), user, "{text}");
             assert_eq!(plain(&credentials.password).as_deref(), password, "{text}");
+            assert_eq!(options, Options::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tls_and_protocol_are_read_from_the_address() {
+        let read = |text| Address::parse(text).unwrap().2;
+        assert_eq!(read("rediss://h").tls, Some(Tls::default()));
+        let skips = read("rediss://:pw@h:1/2?skip_verify=true&protocol=3");
+        assert!(skips.tls.unwrap().skip_verify && skips.protocol == Protocol::Resp3);
+        for text in [
+            "redis://h?protocol=3",
+            "h:1?protocol=3&pool_size=3",
+            "unix:///s?db=1&protocol=3",
+        ] {
+            let options = read(text);
+            assert_eq!((options.tls, options.protocol), (None, Protocol::Resp3));
         }
     }
 
     #[test]
     fn a_bad_address_says_what_to_write_and_never_repeats_a_password() {
         for (text, says) in [
-            ("rediss://:hunter2@h:1", "TLS"),
+            ("rediss://:hunter2@h:1/x", "database"),
+            ("redis://:hunter2@h:1/1/2", "database"),
+            ("redis://:hunter2@h:1?x=hunter2", "option x"),
+            ("unix://:hunter2@/s?skip_verify=1", "skip_verify"),
             ("http://hunter2@h", "redis://host:port"),
             (" ", "redis://host:port"),
             ("redis://:hunter2@h:port", "redis://host:port"),

@@ -12,12 +12,13 @@ use serde_saphyr::{Location, Spanned};
 use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
-use super::address::Address;
+use super::address::{Address, Options};
 use super::job::{self, Credentials, Job, Secret};
 use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
 use super::reference::{Reference, Template};
+use super::tls::{self, Tls};
 use super::values::{interval, positive, timeout, whole, yes_or_no};
 use super::vnodes::{self, Vnode};
 use super::{known, salvage, units, yaml};
@@ -284,10 +285,10 @@ impl<'a> Reader<'a> {
                 login::address(text, |text| reader.filled(text))
             }),
             // Where the first of them is stands for it.
-            None if sentinel.is_some() => sentinel
-                .as_ref()
-                .and_then(|sentinel| sentinel.addresses.first())
-                .map(|address| (address.clone(), Credentials::default())),
+            None if sentinel.is_some() => sentinel.as_ref().and_then(|(sentinel, options)| {
+                let address = sentinel.addresses.first()?.clone();
+                Some((address, Credentials::default(), options.clone()))
+            }),
             // It was meant to have one, so that the default would be another's.
             None if self.stray_address || raw.unknown.iter().any(is_address) => {
                 let told = "no address; write address: redis://host:port or unix:///path";
@@ -307,6 +308,7 @@ impl<'a> Reader<'a> {
         let vnode = self.vnode(vnode);
         let malloc_stats_every = self.value(raw.malloc_stats_every.as_ref(), whole);
         let size_classes = self.value(raw.size_classes.as_ref(), yes_or_no);
+        let tls = self.tls(&raw, at);
         let thresholds = self.thresholds(&raw.thresholds.unwrap_or_default());
         let template = |_: &Self, text: &str| Template::parse(text);
         let username = self.unfilled(raw.username.as_ref(), template);
@@ -316,8 +318,10 @@ impl<'a> Reader<'a> {
         let retry = self.value(raw.autodetection_retry.as_ref(), whole);
         let priority = self.value(raw.priority.as_ref(), whole);
         let labels = self.labels(raw.labels.unwrap_or_default());
-        let (address, credentials) = address?;
+        let (address, credentials, options) = address?;
         let mut job = Job::new(&name?, address);
+        job.tls = self.with_tls(&job.address, &options, tls, raw.address.as_ref());
+        job.protocol = options.protocol;
         job.credentials = credentials;
         job.credentials.username = username.or(job.credentials.username);
         job.credentials.password = password.or(job.credentials.password);
@@ -333,7 +337,7 @@ impl<'a> Reader<'a> {
         job.malloc_stats_every = malloc_stats_every.unwrap_or(job.malloc_stats_every);
         job.size_classes = size_classes.unwrap_or(job.size_classes);
         job.cluster = cluster.unwrap_or_default();
-        job.sentinel = sentinel;
+        job.sentinel = sentinel.map(|(sentinel, _)| sentinel);
         Some(job)
     }
 
@@ -363,6 +367,48 @@ impl<'a> Reader<'a> {
         self.value(Some(text), |name| {
             vnodes::named(nodes, name).ok_or_else(|| told.to_owned())
         })
+    }
+
+    /// The keys of TLS; `None` where none says anything.
+    fn tls(&mut self, raw: &RawJob, job: Location) -> Option<Tls> {
+        let file = |reader: &mut Self, text: &Option<Text>| {
+            reader.value(text.as_ref(), tls::file).flatten()
+        };
+        let tls = Tls {
+            ca: file(self, &raw.tls_ca),
+            cert: file(self, &raw.tls_cert),
+            key: file(self, &raw.tls_key),
+            skip_verify: self
+                .value(raw.tls_skip_verify.as_ref(), yes_or_no)
+                .unwrap_or_default(),
+            server_name: self
+                .value(raw.tls_server_name.as_ref(), tls::server_name)
+                .flatten(),
+        };
+        let said = |text: &&Text| !text.value.trim().is_empty();
+        let cert = raw.tls_cert.as_ref().filter(said);
+        let key = raw.tls_key.as_ref().filter(said);
+        if let Err(told) = tls::pair(cert.is_some(), key.is_some()) {
+            self.error(cert.or(key).map_or(job, |text| text.referenced), told);
+        }
+        Some(tls).filter(|tls| !tls.is_default())
+    }
+
+    /// TLS as the address and the keys have it.
+    fn with_tls(
+        &mut self,
+        address: &Address,
+        options: &Options,
+        keys: Option<Tls>,
+        at: Option<&Text>,
+    ) -> Option<Tls> {
+        match tls::together(address, options.tls.clone(), keys) {
+            Ok(tls) => tls,
+            Err(told) => {
+                self.error(at?.referenced, told);
+                None
+            }
+        }
     }
 
     fn thresholds(&mut self, raw: &RawThresholds) -> Thresholds {

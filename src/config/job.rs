@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
+use super::query::Protocol;
 use super::reference::Template;
+use super::tls::Tls;
 use super::vnodes::Vnode;
 
 /// Place of the first chart on the dashboard where the file says nothing: go.d's.
@@ -82,6 +84,10 @@ pub struct Job {
     pub name: String,
     /// Where it listens.
     pub address: Address,
+    /// TLS; over TCP alone.
+    pub tls: Option<Tls>,
+    /// Version of the protocol to speak.
+    pub protocol: Protocol,
     /// How to be let in.
     pub credentials: Credentials,
     /// Longest wait for a connection, and for a reply.
@@ -127,6 +133,8 @@ impl Job {
         Self {
             name: name.to_owned(),
             address,
+            tls: None,
+            protocol: Protocol::default(),
             credentials: Credentials::default(),
             timeout: Duration::from_secs(1),
             update_every: 1,
@@ -145,11 +153,30 @@ impl Job {
             sentinel: None,
         }
     }
+
+    /// Where it listens, as an address to show: `rediss://` where TLS is spoken, and
+    /// no credentials.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let address = self.address.to_string();
+        match address.strip_prefix("redis://") {
+            Some(rest) if self.tls.is_some() => format!("rediss://{rest}"),
+            _ => address,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_by_tls_shows_it() {
+        let mut job = Job::new("a", Address::parse("[::1]:7").unwrap().0);
+        assert_eq!(job.url(), "redis://[::1]:7");
+        job.tls = Some(Tls::default());
+        assert_eq!(job.url(), "rediss://[::1]:7");
+    }
 
     #[test]
     fn a_job_shows_no_password() {

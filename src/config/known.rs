@@ -2,15 +2,6 @@
 //!
 //! Pure. Must not name what may be a secret in the wrong place.
 
-/// Keys that Netdata's collectors know and this version does not act on.
-const NOT_YET: &[&str] = &[
-    "tls_ca",
-    "tls_cert",
-    "tls_key",
-    "tls_skip_verify",
-    "tls_server_name",
-];
-
 /// Keys of go.d's redis collector that have no meaning here (collector/redis/config.go
 /// and confgroup/config.go of Netdata 2.10).
 const OF_GO_D: &[&str] = &["ping_samples", "functions", "function_only", "module"];
@@ -37,9 +28,6 @@ pub(super) fn unknown(key: &str, known: &[&str], deeper: &[&str]) -> String {
     let Some(key) = named(key) else {
         return format!("not a key; known here: {}", known.join(", "));
     };
-    if NOT_YET.contains(&key) {
-        return format!("{key} has no effect in this version");
-    }
     if let Some(meant) = closest(key, known) {
         return format!("unknown key {key}; did you mean {meant}?");
     }

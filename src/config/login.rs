@@ -2,7 +2,7 @@
 //!
 //! Pure: whoever calls reads the references. Must not know where they are kept.
 
-use super::address::{self, Address};
+use super::address::{self, Address, Options};
 use super::job::{Credentials, Secret};
 use super::reference::{self, Reference, Template};
 
@@ -84,7 +84,7 @@ fn decoded(text: &str, template: Option<&Template>) -> Result<String, String> {
 pub fn address(
     text: &str,
     fill: impl Fn(&str) -> Result<String, String>,
-) -> Result<(Address, Credentials), String> {
+) -> Result<(Address, Credentials, Options), String> {
     let masked = reference::masked(text)?;
     let start = masked.find("://").map_or(0, |at| at + "://".len());
     let ends = masked[start..].find(['/', '?', '#']);
@@ -94,7 +94,7 @@ pub fn address(
         return Address::parse(&fill(text)?);
     };
     let rest = format!("{}{}", &text[..start], &text[at + 1..]);
-    let (address, _) = Address::parse(&fill(&rest)?)?;
+    let (address, _, options) = Address::parse(&fill(&rest)?)?;
     let (username, password) = match masked[start..at].find(':').map(|colon| start + colon) {
         Some(colon) => (&text[start..colon], &text[colon + 1..at]),
         None => (&text[start..at], ""),
@@ -107,7 +107,7 @@ pub fn address(
         username: template(username)?,
         password: template(password)?,
     };
-    Ok((address, credentials))
+    Ok((address, credentials, options))
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
                 Some("p"),
             ),
         ] {
-            let (address, credentials) = address(text, fill).unwrap();
+            let (address, credentials, _) = address(text, fill).unwrap();
             assert_eq!(address.to_string(), where_to, "{text}");
             let login = credentials.login(read).unwrap();
             let reveal = |secret: &Option<Secret>| secret.clone().map(|s| s.reveal().to_owned());
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_value_that_breaks_an_address_is_told_without_it() {
-        let (_, credentials) = address("redis://:${file:/hunter2%}@h", |_| {
+        let (_, credentials, _) = address("redis://:${file:/hunter2%}@h", |_| {
             Ok("redis://h".to_owned())
         })
         .unwrap();

@@ -4,6 +4,7 @@
 
 use serde_saphyr::Location;
 
+use super::address::Options;
 use super::file::Reader;
 use super::job::{Credentials, Sentinel};
 use super::login;
@@ -11,20 +12,23 @@ use super::raw::{RawJob, RawSentinel};
 use super::reference::Template;
 
 impl Reader<'_> {
-    /// `sentinel:` of a job. Credentials may stand in the addresses too; the keys go
-    /// first.
-    pub(super) fn sentinel(&mut self, raw: &RawSentinel, job: Location) -> Sentinel {
+    /// `sentinel:` of a job, and what its addresses say beside. Credentials may stand in
+    /// the addresses too; the keys go first. TLS is spoken with all, instances too, where
+    /// one is asked by TLS.
+    pub(super) fn sentinel(&mut self, raw: &RawSentinel, job: Location) -> (Sentinel, Options) {
         self.keys(&raw.unknown, &raw.twice, RawSentinel::KEYS, RawJob::KEYS);
         let template = |_: &Self, text: &str| Template::parse(text);
         let username = self.unfilled(raw.username.as_ref(), template);
         let password = self.unfilled(raw.password.as_ref(), template);
-        let mut sentinel = Sentinel::default();
+        let (mut sentinel, mut options) = (Sentinel::default(), Options::default());
         for text in raw.addresses.iter().flatten() {
             let read = self.unfilled(Some(text), |reader, text| {
                 login::address(text, |text| reader.filled(text))
             });
-            if let Some((address, credentials)) = read {
+            if let Some((address, credentials, own)) = read {
                 sentinel.addresses.push(address);
+                options.tls = options.tls.or(own.tls);
+                options.protocol = own.protocol;
                 let Credentials { username, password } = credentials;
                 let own = &mut sentinel.credentials;
                 own.username = own.username.take().or(username);
@@ -43,7 +47,7 @@ impl Reader<'_> {
             let name = self.value(Some(name), |name| Ok(name.to_owned()));
             sentinel.masters.extend(name);
         }
-        sentinel
+        (sentinel, options)
     }
 
     /// A job says in one way what it stands for.

@@ -6,6 +6,7 @@
 //! taken back, so that it is refused.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Number, Value, json};
@@ -14,6 +15,7 @@ use crate::model::thresholds::Thresholds;
 
 use super::address::{self, Address};
 use super::job::{Credentials, Job, Sentinel};
+use super::query::Protocol;
 use super::reference::Template;
 
 /// What stands in the place of a secret.
@@ -38,7 +40,8 @@ pub fn reveal(job: &mut Job, known: &Job) -> bool {
         return true;
     }
     let sentinels = |job: &Job| job.sentinel.as_ref().map(|s| s.addresses.clone());
-    if job.address != known.address || sentinels(job) != sentinels(known) {
+    let same = job.address == known.address && job.tls == known.tls;
+    if !same || sentinels(job) != sentinels(known) {
         return false;
     }
     put_back(&mut job.credentials, &known.credentials);
@@ -94,12 +97,14 @@ fn is_plain(name: &str) -> bool {
 
 fn keys(job: &Job) -> Map<String, Value> {
     let of = Job::new(&job.name, job.address.clone());
+    let tls = job.tls.clone().unwrap_or_default();
+    let path = |path: Option<PathBuf>| path.map(|path| json!(path.display().to_string()));
     let credentials = &job.credentials;
     let said = [
         (
             "address",
             // Of a job with Sentinels it is the first of these.
-            (job.sentinel.is_none()).then(|| json!(written(&job.address))),
+            (job.sentinel.is_none()).then(|| json!(written(&job.address, job))),
         ),
         ("username", credentials.username.as_ref().map(name)),
         ("password", credentials.password.as_ref().map(secret)),
@@ -127,7 +132,18 @@ fn keys(job: &Job) -> Map<String, Value> {
         ),
         ("vnode", job.vnode.as_ref().map(|node| json!(node.name))),
         ("cluster", differs(job.cluster, of.cluster, Value::from)),
-        ("sentinel", job.sentinel.as_ref().map(sentinel)),
+        (
+            "sentinel",
+            job.sentinel.as_ref().map(|of| sentinel(of, job)),
+        ),
+        (
+            "tls_skip_verify",
+            differs(tls.skip_verify, false, Value::from),
+        ),
+        ("tls_ca", path(tls.ca)),
+        ("tls_cert", path(tls.cert)),
+        ("tls_key", path(tls.key)),
+        ("tls_server_name", tls.server_name.map(Value::from)),
         ("thresholds", thresholds(&job.thresholds, &of.thresholds)),
     ];
     let said = said.into_iter();
@@ -135,8 +151,9 @@ fn keys(job: &Job) -> Map<String, Value> {
         .collect()
 }
 
-fn sentinel(of: &Sentinel) -> Value {
-    let addresses: Vec<String> = of.addresses.iter().map(written).collect();
+fn sentinel(of: &Sentinel, job: &Job) -> Value {
+    let addresses = of.addresses.iter().map(|address| written(address, job));
+    let addresses: Vec<String> = addresses.collect();
     let said = [
         ("addresses", Some(json!(addresses))),
         ("username", of.credentials.username.as_ref().map(name)),
@@ -206,12 +223,19 @@ fn secret(text: &Template) -> Value {
     json!(HIDDEN)
 }
 
-/// An address as it can be read again.
-fn written(address: &Address) -> String {
+/// An address of a job as it can be read again.
+fn written(address: &Address, job: &Job) -> String {
+    let mut text = address.to_string();
     match address {
-        Address::Unix(_) => address.to_string().replace('%', "%25"),
-        Address::Tcp { .. } => address.to_string(),
+        // What stands for itself there.
+        Address::Unix(_) => text = text.replace('%', "%25").replace('?', "%3F"),
+        Address::Tcp { .. } if job.tls.is_some() => text = text.replacen("redis:", "rediss:", 1),
+        Address::Tcp { .. } => {}
     }
+    if job.protocol == Protocol::Resp3 {
+        text.push_str("?protocol=3");
+    }
+    text
 }
 
 fn seconds(time: Duration) -> Value {
@@ -318,11 +342,11 @@ mod tests {
 
     #[test]
     fn what_is_pasted_is_one_line_for_each_key() {
-        let text = r#"{"address":"unix:///a%20%25b","timeout":2,"labels":{"a b":"x\ny","c":"'\""},
+        let text = r#"{"address":"unix:///a%20%25b%3Fc?protocol=3","timeout":2,"labels":{"a b":"x\ny","c":"'\""},
             "thresholds":{"min_used_memory":"1500"}}"#;
         let job = payload::read(text, true, "x-1", &[]).unwrap();
         let pasted = yaml(&job);
-        let want = "jobs:\n  - name: \"x-1\"\n    address: \"unix:///a %25b\"\n    \
+        let want = "jobs:\n  - name: \"x-1\"\n    address: \"unix:///a %25b%3Fc?protocol=3\"\n    \
                     labels: {\"a b\":\"x\\ny\",\"c\":\"'\\\"\"}\n    thresholds:\n      \
                     min_used_memory: \"1500\"\n    timeout: 2\n";
         assert_eq!(pasted, want);

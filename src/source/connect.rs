@@ -1,23 +1,30 @@
-//! Opens connections: TCP and unix sockets, let in by password or ACL user.
+//! Opens connections: TCP, TLS and unix sockets, let in by password or ACL user.
 //!
 //! Makes the stream itself and hands it to the client library. Must not know
 //! what is asked over it.
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use redis::RedisConnectionInfo;
 use redis::aio::{AsyncStream, MultiplexedConnection};
+use redis::{ProtocolVersion, RedisConnectionInfo};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 
 use crate::config::address::Address;
-use crate::config::job::Secret;
+use crate::config::job::{Job, Secret};
 use crate::config::login::Login;
+use crate::config::query::Protocol;
 
 use super::bounded::{Allowance, Bounded};
 use super::identify::Ends;
+use super::poll::REFUSED_EVERY;
+use super::tls;
 use super::trouble::Trouble;
+
+/// What a connection is called in the server's CLIENT LIST and SLOWLOG.
+pub const NAME: &str = "redis-frag";
 
 /// Addresses found for a name.
 type Found = io::Result<Vec<SocketAddr>>;
@@ -47,12 +54,70 @@ impl Lookup {
     }
 }
 
+/// What is known of the way to one instance, from try to try.
+#[derive(Debug, Default)]
+pub struct Way {
+    lookup: Lookup,
+    /// Whether a TLS handshake was begun and has not ended.
+    shakes_hands: bool,
+    /// Until when the server is not asked to take a name.
+    nameless_until: Option<Instant>,
+}
+
+impl Way {
+    /// Why a try to ask the instance came to no end in time.
+    #[must_use]
+    pub fn silence(&self) -> Trouble {
+        if self.lookup.is_under_way() {
+            Trouble::Connect("its name has no answer yet".to_owned())
+        } else if self.shakes_hands {
+            Trouble::NoHandshake
+        } else {
+            Trouble::Silent
+        }
+    }
+}
+
+/// What a connection runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Unix,
+    Tcp,
+    /// Whether the server was shown a certificate.
+    Tls(bool),
+}
+
+impl Over {
+    /// A trouble that came before the first answer, seen for what it may be.
+    fn before_an_answer(self, trouble: Trouble) -> Trouble {
+        let Trouble::Lost(told) = trouble else {
+            return trouble;
+        };
+        Trouble::Lost(match self {
+            Self::Unix => told,
+            Self::Tcp => format!(
+                "{told}, before any answer; if the server speaks TLS on this port, write rediss:// \
+                 in address"
+            ),
+            Self::Tls(true) => told,
+            Self::Tls(false) => format!(
+                "{told}, before any answer; if the server wants a client certificate, set tls_cert \
+                 and tls_key"
+            ),
+        })
+    }
+}
+
 /// An open connection; closed when dropped.
 pub struct Connection {
     multiplexed: MultiplexedConnection,
     driver: JoinHandle<()>,
     allowance: Allowance,
     ends: Option<Ends>,
+    over: Over,
+    /// Whether the server has answered anything.
+    heard: bool,
+    named: bool,
 }
 
 impl Drop for Connection {
@@ -66,14 +131,22 @@ impl Connection {
     ///
     /// # Errors
     /// Why it did not come to a connection.
-    pub async fn open(
-        address: &Address,
-        login: &Login,
-        lookup: &mut Lookup,
-    ) -> Result<Self, Trouble> {
-        match address {
+    pub async fn open(job: &Job, login: &Login, way: &mut Way) -> Result<Self, Trouble> {
+        // Apart from the task that waits for it: what a handshake needs would be part of
+        // each task for as long as it lives, 5 kB for each instance.
+        Box::pin(Self::reach(job, login, way)).await
+    }
+
+    async fn reach(job: &Job, login: &Login, way: &mut Way) -> Result<Self, Trouble> {
+        way.shakes_hands = false;
+        let settings = settings(login, job.protocol);
+        match &job.address {
             Address::Tcp { host, port } => {
-                let found = lookup.find(host, *port).await;
+                let config = match &job.tls {
+                    Some(tls) => Some((tls, tls::config(tls).await?)),
+                    None => None,
+                };
+                let found = way.lookup.find(host, *port).await;
                 let found = found.map_err(|error| Trouble::from_connect(&error))?;
                 let stream = TcpStream::connect(found.as_slice()).await;
                 let stream = stream.map_err(|error| Trouble::from_connect(&error))?;
@@ -82,14 +155,22 @@ impl Connection {
                     .map_err(|error| Trouble::from_connect(&error))?;
                 let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
                 let ends = ends.map(|(server, client)| Ends::Tcp { server, client });
-                Self::log_in(stream, ends, login).await
+                let Some((tls, config)) = config else {
+                    return Self::log_in(stream, ends, Over::Tcp, &settings).await;
+                };
+                way.shakes_hands = true;
+                let stream = tls::connect(config, tls, host, stream).await;
+                way.shakes_hands = false;
+                let over = Over::Tls(tls.cert.is_some());
+                Self::log_in(stream?, ends, over, &settings).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| Trouble::from_connect(&error))?;
                 let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
                 let listener = listener.and_then(|pid| u32::try_from(pid).ok());
-                Self::log_in(stream, Some(Ends::Unix(listener)), login).await
+                let ends = Some(Ends::Unix(listener));
+                Self::log_in(stream, ends, Over::Unix, &settings).await
             }
         }
     }
@@ -97,27 +178,22 @@ impl Connection {
     async fn log_in(
         stream: impl AsyncStream + Unpin + Send + 'static,
         ends: Option<Ends>,
-        login: &Login,
+        over: Over,
+        settings: &RedisConnectionInfo,
     ) -> Result<Self, Trouble> {
-        // CLIENT SETINFO is left out: a user that may run INFO alone would leave
-        // a denial in the server's ACL LOG for it.
-        let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-        if let Some(password) = &login.password {
-            settings = settings.set_password(Secret::reveal(password));
-            if let Some(username) = &login.username {
-                settings = settings.set_username(Secret::reveal(username));
-            }
-        }
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let allowance = Allowance::new();
         let stream = Bounded::new(stream, allowance.clone());
-        let opened = MultiplexedConnection::new_with_config(&settings, stream, config).await;
-        let (multiplexed, driver) = opened.map_err(|error| Trouble::from_redis(&error))?;
+        let opened = MultiplexedConnection::new_with_config(settings, stream, config).await;
+        let (multiplexed, driver) = opened.map_err(|error| trouble(&error, over, false))?;
         Ok(Self {
             multiplexed,
             driver: tokio::spawn(driver),
             allowance,
             ends,
+            over,
+            heard: false,
+            named: false,
         })
     }
 
@@ -134,7 +210,67 @@ impl Connection {
     pub async fn ask(&mut self, command: &redis::Cmd) -> Result<redis::Value, Trouble> {
         self.allowance.renew();
         let reply = command.query_async(&mut self.multiplexed).await;
-        reply.map_err(|error| Trouble::from_redis(&error))
+        let reply = reply.map_err(|error| trouble(&error, self.over, self.heard));
+        self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
+        reply
+    }
+
+    /// Tells the server who asks, where it takes a name. To be called once it has
+    /// answered something: what is in between may swallow this.
+    ///
+    /// # Errors
+    /// The connection is lost. That no name is taken is no trouble.
+    pub async fn introduce(&mut self, way: &mut Way) -> Result<(), Trouble> {
+        let refused = way.nameless_until;
+        if self.named || refused.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        // Also where no reply ever comes.
+        way.nameless_until = Some(Instant::now() + REFUSED_EVERY);
+        let mut command = redis::cmd("CLIENT");
+        command.arg("SETNAME").arg(NAME);
+        match self.ask(&command).await {
+            Ok(_) => {
+                way.nameless_until = None;
+                self.named = true;
+                Ok(())
+            }
+            Err(trouble) if trouble.is_passing() => {
+                way.nameless_until = None;
+                Ok(())
+            }
+            Err(trouble) if trouble.is_answer() => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
+/// How to log in. No database is selected, for INFO tells of all.
+fn settings(login: &Login, protocol: Protocol) -> RedisConnectionInfo {
+    // CLIENT SETINFO is left out: a user that may run INFO alone would leave
+    // a denial in the server's ACL LOG for it.
+    let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+    if protocol == Protocol::Resp3 {
+        settings = settings.set_protocol(ProtocolVersion::RESP3);
+    }
+    if let Some(password) = &login.password {
+        settings = settings.set_password(Secret::reveal(password));
+        if let Some(username) = &login.username {
+            settings = settings.set_username(Secret::reveal(username));
+        }
+    }
+    settings
+}
+
+fn trouble(error: &redis::RedisError, over: Over, heard: bool) -> Trouble {
+    if let (Over::Tls(shows), Some(alert)) = (over, tls::words::alert_in(error)) {
+        return Trouble::Tls(tls::words::alert(alert, shows));
+    }
+    let trouble = Trouble::from_redis(error);
+    if heard {
+        trouble
+    } else {
+        over.before_an_answer(trouble)
     }
 }
 

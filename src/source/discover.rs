@@ -262,7 +262,7 @@ pub async fn reach(
                 continue;
             }
         };
-        why.get_or_insert(format!("{}: {trouble}", job.address));
+        why.get_or_insert(format!("{}: {trouble}", job.url()));
     }
     if let Some((job, trouble)) = refused {
         return Reached::Refused(Box::new(job.clone()), trouble);

@@ -13,7 +13,7 @@ use crate::config::address::Address;
 use crate::config::job::Job;
 
 use super::cluster::{self, Way};
-use super::connect::{Connection, Lookup};
+use super::connect::{self, Connection};
 use super::keyring::Keyring;
 use super::poll::text;
 use super::sentinel;
@@ -62,7 +62,7 @@ pub struct Teller {
     job: Arc<Job>,
     keyring: Keyring,
     connection: Option<Connection>,
-    lookup: Lookup,
+    reach: connect::Way,
 }
 
 impl Teller {
@@ -73,7 +73,7 @@ impl Teller {
             keyring: Keyring::new(&job.credentials),
             job,
             connection: None,
-            lookup: Lookup::default(),
+            reach: connect::Way::default(),
         }
     }
 
@@ -210,8 +210,9 @@ impl Teller {
         };
         Way {
             host,
-            tls: false,
-            verified: false,
+            tls: self.job.tls.is_some(),
+            verified: (self.job.tls.as_ref())
+                .is_some_and(|tls| !tls.skip_verify && tls.server_name.is_none()),
         }
     }
 
@@ -221,10 +222,12 @@ impl Teller {
             Some(connection) => connection,
             None => {
                 let login = self.keyring.login().await?;
-                let opened = Connection::open(&self.job.address, &login, &mut self.lookup);
-                let opened = timeout(patience, opened).await;
-                self.connection
-                    .insert(opened.map_err(|_| Trouble::Silent)??)
+                let opened = Connection::open(&self.job, &login, &mut self.reach);
+                let opened = match timeout(patience, opened).await {
+                    Ok(opened) => opened?,
+                    Err(_) => return Err(self.reach.silence()),
+                };
+                self.connection.insert(opened)
             }
         };
         let mut command = redis::Cmd::new();

@@ -1,8 +1,8 @@
 //! I/O to what is monitored.
 //!
-//! Asks, never changes: the commands sent are `AUTH`, `INFO`, `CONFIG GET` and, where
-//! a job allows it, `MEMORY MALLOC-STATS`; to follow a cluster or Sentinels, `CLUSTER
-//! SHARDS`, `CLUSTER NODES`, `SENTINEL MASTERS` and `SENTINEL REPLICAS`.
+//! Asks, never changes: the commands sent are `AUTH` or `HELLO`, `INFO`, `CONFIG GET`,
+//! `CLIENT SETNAME` and, where a job allows it, `MEMORY MALLOC-STATS`; to follow a cluster
+//! or Sentinels `CLUSTER SHARDS`, `CLUSTER NODES`, `SENTINEL MASTERS` and `SENTINEL REPLICAS`.
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
@@ -17,11 +17,13 @@ pub mod identify;
 pub mod inquiry;
 mod keyring;
 pub mod neighbour;
+pub mod permissions;
 pub mod poll;
 pub mod processes;
 pub mod procfs;
 pub mod sentinel;
 pub mod size_classes;
 pub mod sockets;
+pub mod tls;
 pub mod topology;
 pub mod trouble;

@@ -21,10 +21,11 @@ use crate::model::sample::Sample;
 use crate::model::server::Server;
 
 use super::claims::ProcessId;
-use super::connect::{Connection, Lookup};
+use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::keyring::Keyring;
 use super::neighbour::Neighbour;
+use super::permissions::{self, Command};
 use super::trouble::Trouble;
 
 /// The sections that hold the fields of `model::info`.
@@ -45,7 +46,7 @@ const SETTINGS_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often they are asked for again after a refusal: permissions may change,
 /// and every try leaves a line in the server's ACL LOG.
-const REFUSED_EVERY: Duration = Duration::from_secs(3600);
+pub const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a server answered last, word for word.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,7 @@ pub struct Poller {
     epoch: Instant,
     connection: Option<Connection>,
     keyring: Keyring,
-    lookup: Lookup,
+    way: Way,
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
     plain: bool,
@@ -90,7 +91,7 @@ impl Poller {
             job,
             epoch,
             connection: None,
-            lookup: Lookup::default(),
+            way: Way::default(),
             server: None,
             plain: false,
             settings: DefragConfig::default(),
@@ -109,7 +110,7 @@ impl Poller {
     pub fn turn_to(&mut self, job: Arc<Job>) {
         self.job = job;
         self.connection = None;
-        self.lookup = Lookup::default();
+        self.way = Way::default();
     }
 
     /// Asks this kernel too where the instance runs on its machine.
@@ -210,10 +211,7 @@ impl Poller {
         let started = Instant::now();
         let sampled = match timeout(patience, self.sample(&login)).await {
             Ok(sampled) => sampled,
-            Err(_) if self.lookup.is_under_way() => {
-                Err(Trouble::Connect("its name has no answer yet".to_owned()))
-            }
-            Err(_) => Err(Trouble::Silent),
+            Err(_) => Err(self.way.silence()),
         };
         if sampled.is_err() {
             self.connection = None;
@@ -236,8 +234,7 @@ impl Poller {
 
     async fn sample(&mut self, login: &Login) -> Result<Sample, Trouble> {
         if self.connection.is_none() {
-            let address = &self.job.address;
-            let opened = Connection::open(address, login, &mut self.lookup).await?;
+            let opened = Connection::open(&self.job, login, &mut self.way).await?;
             self.connection = Some(opened);
             if let Some(neighbour) = &mut self.neighbour {
                 neighbour.forget();
@@ -271,6 +268,11 @@ impl Poller {
 
     /// What is asked now and then beside INFO.
     async fn read_more(&mut self, sample: &Sample) {
+        if let Some(connection) = &mut self.connection
+            && connection.introduce(&mut self.way).await.is_err()
+        {
+            self.connection = None;
+        }
         if sample.at >= self.settings_due || self.contradicts(sample) {
             self.read_settings(sample.at).await;
         }
@@ -352,9 +354,10 @@ impl Poller {
                 if !trouble.is_answer() {
                     self.connection = None;
                 }
+                let server = self.server.as_deref();
+                let remedy = permissions::remedy(Command::MallocStats, &trouble, server);
                 log::info!(
-                    "job {}: MEMORY MALLOC-STATS is not to be had; allow it: \
-                     ACL SETUSER NAME +memory|malloc-stats",
+                    "job {}: MEMORY MALLOC-STATS is not to be had; {remedy}",
                     self.job.name
                 );
             }
@@ -386,9 +389,11 @@ impl Poller {
                 }
                 if !self.settings_refused {
                     self.settings_refused = true;
+                    let server = self.server.as_deref();
+                    let remedy = permissions::remedy(Command::ConfigGet, &trouble, server);
                     log::info!(
                         "job {}: CONFIG GET is not to be had, so the defaults of this version stand \
-                         in for the defrag thresholds; allow it: ACL SETUSER NAME +config|get",
+                         in for the defrag thresholds; {remedy}",
                         self.job.name
                     );
                 }

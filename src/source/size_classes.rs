@@ -18,8 +18,9 @@ use crate::model::malloc_stats::report::{MallocStats, Unread};
 use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
-use super::connect::{Connection, Lookup};
+use super::connect::{Connection, Way};
 use super::keyring::Keyring;
+use super::permissions::{self, Command};
 use super::poll::text;
 use super::trouble::Trouble;
 
@@ -61,11 +62,12 @@ pub enum Untold {
          with jemalloc, as the servers' own Makefile makes on Linux"
     )]
     WithoutJemalloc(String),
-    /// The user may not ask.
-    #[error(
-        "the user may not run MEMORY MALLOC-STATS; allow it: ACL SETUSER NAME +memory|malloc-stats"
-    )]
-    NotAllowed,
+    /// The server refuses to tell: what to do.
+    #[error("the user may not run MEMORY MALLOC-STATS; {0}")]
+    NotAllowed(String),
+    /// The server does not have the command: why.
+    #[error("MEMORY MALLOC-STATS is not to be had; {0}")]
+    Withheld(String),
     /// The reply could not be read.
     #[error("{0}")]
     Unread(Unread),
@@ -80,7 +82,7 @@ struct Last {
     asked: Option<Instant>,
     /// `None` while there is no answer, or none came in time.
     came: Option<(Instant, Result<Arc<Told>, Untold>)>,
-    lookup: Lookup,
+    way: Way,
 }
 
 /// The way to one instance's size classes. Any number may ask at once.
@@ -124,7 +126,7 @@ impl Desk {
             let began = Instant::now();
             let login = keyring.login().await?;
             let answer = timeout(patience, self.answer(&login)).await;
-            match answer.unwrap_or(Err(Untold::Trouble(Trouble::Silent))) {
+            match answer.unwrap_or_else(|_| Err(Untold::Trouble(self.silence()))) {
                 Err(Untold::Trouble(trouble)) if trouble.is_refusal() && keyring.refused(began) => {
                 }
                 Err(untold) => return Err(untold),
@@ -134,6 +136,12 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Why there was no answer in time.
+    fn silence(&self) -> Trouble {
+        let last = self.last.try_lock();
+        last.map_or(Trouble::Silent, |last| last.way.silence())
     }
 
     async fn answer(&self, login: &Login) -> Result<Answer, Untold> {
@@ -150,9 +158,10 @@ impl Desk {
             });
         }
         let job = &self.job;
-        let opened = Connection::open(&job.address, login, &mut last.lookup);
+        let opened = Connection::open(job, login, &mut last.way);
         let mut connection = opened.await?;
         let server = may_be_asked(&mut connection).await?;
+        connection.introduce(&mut last.way).await?;
         // Noted before, for this may be given up while the server is at it.
         (last.asked, last.came) = (Some(Instant::now()), None);
         let told = report(&mut connection, server).await.map(Arc::new);
@@ -189,10 +198,16 @@ async fn report(connection: &mut Connection, server: Server) -> Result<Told, Unt
     let mut command = redis::cmd("MEMORY");
     command.arg("MALLOC-STATS");
     let reply = connection.ask(&command).await;
-    let reply = reply.map_err(|trouble| match trouble {
-        Trouble::NotAllowed => Untold::NotAllowed,
+    let remedy = |trouble: &Trouble, server: &Server| {
+        permissions::remedy(Command::MallocStats, trouble, Some(server))
+    };
+    let reply = reply.map_err(|trouble| match &trouble {
+        Trouble::NotAllowed => Untold::NotAllowed(remedy(&trouble, &server)),
+        Trouble::Refused(told) if told.starts_with("ERR unknown") => {
+            Untold::Withheld(remedy(&trouble, &server))
+        }
         Trouble::Refused(told) if told.starts_with("LOADING") => Untold::Loading,
-        other => Untold::Trouble(other),
+        _ => Untold::Trouble(trouble),
     })?;
     let text = text(&reply).ok_or(Untold::Unread(Unread::NoReport))?;
     let stats = MallocStats::parse(&String::from_utf8_lossy(text)).map_err(Untold::Unread)?;

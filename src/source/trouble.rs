@@ -9,6 +9,8 @@ use std::mem::discriminant;
 use redis::RedisError;
 use thiserror::Error;
 
+use super::permissions::{self, Command};
+
 /// Longest piece of a server's own words that is repeated.
 const LONGEST: usize = 160;
 
@@ -21,6 +23,15 @@ pub enum Trouble {
     /// Nothing listens there, or the way there is barred.
     #[error("cannot connect: {0}; check address and that the server runs")]
     Connect(String),
+    /// TLS does not come about, or the server ends it.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// No answer in time to a TLS handshake. A plain port waits for the end of a line.
+    #[error(
+        "no answer to the TLS handshake in time; the server is stuck, timeout is too short, or it \
+         speaks no TLS on this port: use its tls-port, or write redis:// and take the tls_ keys away"
+    )]
+    NoHandshake,
     /// No answer in time.
     #[error("no answer in time; the server is stuck or timeout is too short")]
     Silent,
@@ -37,7 +48,7 @@ pub enum Trouble {
     #[error("{0}")]
     Secret(String),
     /// The user may not run INFO.
-    #[error("the user may not run INFO; allow it: ACL SETUSER NAME +info")]
+    #[error("the user may not run INFO; allow it: {}", permissions::allow_all())]
     NotAllowed,
     /// The server answered with another error.
     #[error("the server answers: {0}")]
@@ -50,8 +61,8 @@ pub enum Trouble {
     NoCluster,
     /// The user may not ask for the cluster's nodes.
     #[error(
-        "the user may not run CLUSTER SHARDS or CLUSTER NODES; allow them: ACL SETUSER NAME \
-         +cluster|shards +cluster|nodes"
+        "the user may not run CLUSTER SHARDS or CLUSTER NODES; {}",
+        permissions::allow(&[Command::ClusterShards, Command::ClusterNodes])
     )]
     ClusterNotAllowed,
     /// It is no Sentinel.
@@ -62,8 +73,8 @@ pub enum Trouble {
     NoSentinel,
     /// The user may not ask a Sentinel.
     #[error(
-        "the user may not run SENTINEL MASTERS or SENTINEL REPLICAS; allow them on the \
-         Sentinels: ACL SETUSER NAME +sentinel|masters +sentinel|replicas"
+        "the user of the Sentinels may not run SENTINEL MASTERS or SENTINEL REPLICAS; {}",
+        permissions::allow(&[Command::SentinelMasters, Command::SentinelReplicas])
     )]
     SentinelNotAllowed,
     /// A Sentinel follows none of the primaries that the job names.
@@ -79,7 +90,10 @@ pub enum Trouble {
     #[error("what it says of its members is not understood; check that address leads to a node")]
     NotTopology,
     /// The reply was no INFO.
-    #[error("the reply is no INFO text; check that a Redis server listens at address")]
+    #[error(
+        "the reply is no INFO text; check that a Redis server listens at address (with rediss:// \
+         where it speaks TLS)"
+    )]
     NotInfo,
 }
 
@@ -103,6 +117,12 @@ impl Trouble {
         }
         if error.kind() == redis::ErrorKind::AuthenticationFailed {
             return Self::WrongPassword;
+        }
+        // The library knows the words of 6.2 alone: `HELLO`, later 'HELLO'.
+        let no_hello = told.starts_with("unknown command") && told.contains("HELLO");
+        if no_hello || error.kind() == redis::ErrorKind::RESP3NotSupported {
+            let told = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
+            return Self::Refused(told.to_owned());
         }
         if error.is_timeout() {
             return Self::Silent;
@@ -129,9 +149,16 @@ impl Trouble {
     /// lost first, then refuses, and that is one outage.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let away =
-            |trouble: &Self| matches!(trouble, Self::Connect(_) | Self::Silent | Self::Lost(_));
-        (away(self) && away(other)) || discriminant(self) == discriminant(other)
+        let away = |trouble: &Self| {
+            matches!(
+                trouble,
+                Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::NoHandshake
+            )
+        };
+        match (self, other) {
+            (Self::Tls(one), Self::Tls(other)) => one == other,
+            _ => (away(self) && away(other)) || discriminant(self) == discriminant(other),
+        }
     }
 
     /// Whether what was shown to be let in is not what the server wants.
@@ -155,7 +182,7 @@ impl Trouble {
 }
 
 /// Somebody else's words on one line, without escapes for a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     text.trim().chars().take(LONGEST).map(visible).collect()
 }
@@ -173,7 +200,10 @@ mod tests {
     fn a_server_that_goes_away_is_one_trouble_and_what_it_answers_another() {
         let (lost, refused) = (Trouble::Lost("x".into()), Trouble::Connect("y".into()));
         assert!(lost.is_like(&refused) && refused.is_like(&Trouble::Silent));
+        assert!(lost.is_like(&Trouble::NoHandshake));
         assert!(!refused.is_like(&Trouble::WrongPassword));
+        let tls = |told: &str| Trouble::Tls(told.into());
+        assert!(tls("a").is_like(&tls("a")) && !tls("a").is_like(&tls("b")));
         assert!(Trouble::Refused("BUSY a".into()).is_like(&Trouble::Refused("b".into())));
     }
 

@@ -20,7 +20,7 @@ use crate::support::{Kind, Server, eventually};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn job(server: &Server) -> Job {
-    let (address, _) = Address::parse(&server.unix_address()).unwrap();
+    let (address, ..) = Address::parse(&server.unix_address()).unwrap();
     Job::new("a", address)
 }
 

@@ -12,6 +12,7 @@
 pub mod agent;
 pub mod answers;
 pub mod apart;
+pub mod certificates;
 pub mod cgroup;
 pub mod checker;
 pub mod cluster;
@@ -26,6 +27,7 @@ pub mod servers;
 pub mod swap;
 
 pub use agent::{Agent, AgentBuilder};
+pub use certificates::{Authority, Certificate};
 pub use cgroup::Cgroup;
 pub use checker::{AnswerSeen, ChartSeen, Checker, ConfigSeen, DimensionSeen};
 pub use cluster::Cluster;

@@ -81,34 +81,6 @@ pub fn ratio(value: f64) -> String {
     format!("{value:.2}")
 }
 
-/// Seconds since 1970 as `2026-11-23 16:14:05Z`.
-#[must_use]
-pub fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}Z",
-        second % 60
-    )
-}
-
-/// Year, month and day of a day since 1970: Howard Hinnant's `civil_from_days`.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (year + era * 400 + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,17 +119,5 @@ mod tests {
         assert_eq!(rounded(f64::INFINITY), None);
         assert_eq!(rounded(f64::MAX), Some(f64::MAX));
         assert_eq!(ratio(1.005_1), "1.01");
-    }
-
-    #[test]
-    fn times_are_dates() {
-        for (seconds, want) in [
-            (0, "1970-01-01 00:00:00Z"),
-            (951_827_696, "2000-02-29 12:34:56Z"),
-            (1_795_440_280, "2026-11-23 13:24:40Z"),
-            (4_102_444_799, "2099-12-31 23:59:59Z"),
-        ] {
-            assert_eq!(utc(seconds), want);
-        }
     }
 }

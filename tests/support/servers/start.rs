@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
+use super::super::certificates::Certificate;
 use super::super::process::{self, Tie};
 use super::super::secrets;
 use super::load::Keys;
@@ -41,6 +42,21 @@ impl ServerBuilder {
         secrets::note(password);
         self.password = Some(password.to_string());
         self.arg("--requirepass", password)
+    }
+
+    /// Speaks TLS on this port, beside the Unix socket, and shows this certificate.
+    /// Clients must show one that the CA in the file `clients` has signed, if given.
+    pub fn tls(self, port: u16, certificate: &Certificate, clients: Option<&Path>) -> Self {
+        let show = |path: &Path| path.to_string_lossy().into_owned();
+        let server = self
+            .socket_only()
+            .arg("--tls-port", &port.to_string())
+            .arg("--tls-cert-file", &show(&certificate.cert))
+            .arg("--tls-key-file", &show(&certificate.key));
+        match clients {
+            Some(authority) => server.arg("--tls-ca-cert-file", &show(authority)),
+            None => server.arg("--tls-auth-clients", "no"),
+        }
     }
 
     /// Listens on the Unix socket alone.
