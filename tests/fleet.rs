@@ -14,6 +14,8 @@ mod seeds;
 #[path = "fleet/sentinel.rs"]
 mod sentinel;
 mod support;
+#[path = "fleet/tls.rs"]
+mod tls;
 mod watching;
 
 use std::collections::BTreeSet;

@@ -63,6 +63,8 @@ pub struct Teller {
     keyring: Keyring,
     connection: Option<Connection>,
     reach: connect::Way,
+    /// Whether it has answered before: who is asked once needs no name.
+    is_known: bool,
 }
 
 impl Teller {
@@ -74,6 +76,7 @@ impl Teller {
             job,
             connection: None,
             reach: connect::Way::default(),
+            is_known: false,
         }
     }
 
@@ -109,10 +112,23 @@ impl Teller {
             Ok(view)
         });
         match &checked {
-            Ok(_) => self.keyring.accepted(),
+            Ok(_) => {
+                self.keyring.accepted();
+                self.introduce().await;
+            }
             Err(_) => self.connection = None,
         }
         checked
+    }
+
+    async fn introduce(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|_| self.is_known) {
+            let introduced = connection.introduce(&mut self.reach);
+            if !matches!(timeout(self.job.timeout, introduced).await, Ok(Ok(()))) {
+                self.connection = None;
+            }
+        }
+        self.is_known = true;
     }
 
     async fn attempt(&mut self, question: &Question, habits: &mut Habits) -> Result<View, Trouble> {

@@ -10,7 +10,7 @@ const SHARDS: [&str; 3] = ["0-5460", "5461-10922", "10923-16383"];
 
 /// All that README asks for.
 const USER: &str = "user default on nopass ~* &* +@all\n\
-    user netdata on >hunter2 resetkeys -@all +info +config|get +cluster|shards +cluster|nodes\n";
+    user netdata on >hunter2 resetkeys -@all +info +config|get +client|setname +cluster|shards +cluster|nodes\n";
 
 fn follow(cluster: &Cluster) -> PluginRun {
     let config = format!(
