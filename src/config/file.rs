@@ -97,24 +97,9 @@ pub fn parse_with(text: &str, vnodes: &[Arc<Vnode>], resolve: Resolve<'_>) -> Pa
     reader.done()
 }
 
-/// Reads one job that stands alone and is called by another's word.
-pub(super) fn one(
-    mut raw: Spanned<RawJob>,
-    name: &str,
-    vnodes: &[Arc<Vnode>],
-    resolve: Resolve<'_>,
-) -> (Option<Job>, Vec<Problem>) {
-    let (at, placed) = (raw.referenced, raw.defined);
-    raw.value.name = Some(Spanned::new(name.to_owned(), at, placed));
-    let mut reader = Reader::new(vnodes, resolve);
-    let job = reader.job(raw, Defaults::default());
-    let job = job.filter(|_| !reader.broken);
-    (job, reader.done().problems)
-}
-
 /// What every job of a file inherits.
 #[derive(Debug, Default, Clone, Copy)]
-struct Defaults {
+pub(super) struct Defaults {
     update_every: Option<u32>,
     autodetection_retry: Option<u32>,
     priority: Option<u32>,
@@ -129,11 +114,11 @@ pub(super) struct Reader<'a> {
     /// An address stands where none can be.
     stray_address: bool,
     /// Whether there was an error: in the file, and while a job is read in it.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn new(vnodes: &'a [Arc<Vnode>], resolve: Resolve<'a>) -> Self {
+    pub(super) fn new(vnodes: &'a [Arc<Vnode>], resolve: Resolve<'a>) -> Self {
         Self {
             resolve,
             parsed: Parsed::default(),
@@ -273,7 +258,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads all of a job, so that all its problems are told at once.
-    fn job(&mut self, raw: Spanned<RawJob>, defaults: Defaults) -> Option<Job> {
+    pub(super) fn job(&mut self, raw: Spanned<RawJob>, defaults: Defaults) -> Option<Job> {
         let (at, raw) = (raw.referenced, raw.value);
         self.keys(&raw.unknown, &raw.twice, RawJob::KEYS, &[]);
         let name = self.name(raw.name.as_ref(), at);
@@ -459,7 +444,7 @@ impl<'a> Reader<'a> {
         labels
     }
 
-    fn done(mut self) -> Parsed {
+    pub(super) fn done(mut self) -> Parsed {
         self.parsed.problems = in_order(self.parsed.problems);
         self.parsed.discover = self.local.unwrap_or(!self.jobs_listed && !self.broken);
         self.parsed

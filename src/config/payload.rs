@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
-use super::file;
+use super::file::{Defaults, Reader};
 use super::job::{Job, Secret};
 use super::known::named;
 use super::problem::{Problem, Severity};
@@ -37,8 +37,22 @@ pub fn read(text: &str, is_json: bool, name: &str, vnodes: &[Arc<Vnode>]) -> Res
         Ok(None) => Spanned::new(RawJob::default(), Location::UNKNOWN, Location::UNKNOWN),
         Err(unread) => return Err(told(text, &[unread.problem])),
     };
-    let (job, problems) = file::one(raw, name, vnodes, &elsewhere);
+    let (job, problems) = called(raw, name, vnodes);
     job.ok_or_else(|| told(text, &problems))
+}
+
+/// Reads one job that stands alone and is called by another's word.
+fn called(
+    mut raw: Spanned<RawJob>,
+    name: &str,
+    vnodes: &[Arc<Vnode>],
+) -> (Option<Job>, Vec<Problem>) {
+    let (at, placed) = (raw.referenced, raw.defined);
+    raw.value.name = Some(Spanned::new(name.to_owned(), at, placed));
+    let mut reader = Reader::new(vnodes, &elsewhere);
+    let job = reader.job(raw, Defaults::default());
+    let job = job.filter(|_| !reader.broken);
+    (job, reader.done().problems)
 }
 
 /// What a login refers to is read when it is needed. Anything else would have to be read
@@ -139,6 +153,7 @@ mod tests {
 
     use super::*;
     use crate::config::address::Address;
+    use crate::config::file;
     use crate::config::reference::Template;
 
     const FULL: &str = include_str!("../../tests/fixtures/dyncfg/full.json");
