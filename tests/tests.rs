@@ -12,6 +12,7 @@ mod config;
 mod configured;
 mod diagnosis;
 mod drift;
+mod dyncfg;
 mod ending;
 mod functions;
 mod install;

@@ -84,9 +84,16 @@ impl Configured {
         let seconds = loaded.parsed.forget_after.as_secs();
         let shared = self.roster.shared();
         shared.forget_after.store(seconds, Ordering::Relaxed);
+        shared.nodes.set(&loaded.vnodes);
         for listed in self.roster.all() {
             let name = &listed.job.name;
-            if !matches!(listed.source, Source::File(_)) || wanted.contains_key(name) {
+            if wanted.contains_key(name) {
+                continue;
+            }
+            if listed.source == Source::Dynamic && !broken {
+                self.roster.keep_under(name, None).await;
+            }
+            if !matches!(listed.source, Source::File(_)) {
                 continue;
             }
             if broken {
@@ -101,9 +108,12 @@ impl Configured {
         }
         for (name, (job, source)) in wanted {
             match self.roster.get(&name) {
-                Some(listed) if listed.source == Source::Dynamic => log::info!(
-                    "job {name}: the dashboard's configuration of it goes before the file's"
-                ),
+                Some(listed) if listed.source == Source::Dynamic => {
+                    log::info!(
+                        "job {name}: the dashboard's configuration of it goes before the file's"
+                    );
+                    self.roster.keep_under(&name, Some((job, source))).await;
+                }
                 Some(listed) if listed.job == job && listed.source == source => {}
                 Some(_) => {
                     log::info!("job {name}: changed");

@@ -18,9 +18,10 @@ use crate::netdata::link::Writer;
 use crate::netdata::reply::{self, Answer};
 use crate::netdata::request::{Call, Request};
 use crate::netdata::stream::Output;
-use crate::netdata::{diagnosis, reasoning};
+use crate::netdata::{diagnosis, dyncfg, reasoning};
 
 use super::askers::{Askers, Work};
+use super::dyncfg::{Dyncfg, Event};
 use super::inbox::{self, BUSY, ENDING, Inbox, Outlet, give, refuse};
 use super::registry::Registry;
 
@@ -43,6 +44,8 @@ pub(super) struct Functions {
     offered: Vec<&'static Function>,
     running: Running,
     kept: Option<(Instant, Arc<str>)>,
+    /// The function `config`, for agents that know it.
+    config: Option<Dyncfg>,
 }
 
 /// The calls under way.
@@ -74,8 +77,14 @@ impl Functions {
             askers,
             running: Running::default(),
             kept: None,
+            config: None,
         };
         (inbox, functions)
+    }
+
+    /// Answers commands of dynamic configuration too.
+    pub(super) fn configure(&mut self, config: Dyncfg) {
+        self.config = Some(config);
     }
 
     /// Answers requests until it is dropped. Ends only when none can come.
@@ -84,13 +93,16 @@ impl Functions {
             tokio::select! {
                 request = self.requests.next() => match request {
                     Some((at, request)) => {
-                        self.request(at, request);
+                        self.request(at, request).await;
                         // However many there are: collections come in between.
                         yield_now().await;
                     }
                     None => return,
                 },
                 Some(done) = self.running.work.join_next_with_id() => self.done(done),
+                Some(event) = happens(&mut self.config) => if let Some(config) = &mut self.config {
+                    config.happened(event).await;
+                },
             }
         }
     }
@@ -98,6 +110,9 @@ impl Functions {
     /// Nothing more is worked on: who still waits is told so.
     pub(super) fn close(&mut self) {
         self.requests.close();
+        if let Some(config) = &mut self.config {
+            config.close();
+        }
         for (id, work) in std::mem::take(&mut self.running.by_id) {
             work.abort();
             give(&self.writer, &id, Answer::error(&id, 503, ENDING));
@@ -107,17 +122,28 @@ impl Functions {
         }
     }
 
-    fn request(&mut self, at: Instant, request: Request) {
+    async fn request(&mut self, at: Instant, request: Request) {
         match request {
-            Request::Call(call) => self.call(at, &call),
+            Request::Call(call) if self.is_open(&call.id) => {
+                // Agents drop it too. A second answer would be taken for the first's.
+                log::debug!("call {}: there is one of this id already", call.id);
+            }
+            Request::Call(call) => match (&mut self.config, dyncfg::read(&call)) {
+                (Some(config), Some(command)) => {
+                    config.command(at, &call.id, command, call.timeout).await;
+                }
+                _ => self.call(at, &call),
+            },
             Request::Cancel(id) => {
                 if let Some(work) = self.running.by_id.remove(&id) {
                     work.abort();
                     self.error(&id, &Refused::new(499, "cancelled by the caller"));
+                } else if let Some(config) = &mut self.config {
+                    config.cancel(&id).await;
                 }
             }
             Request::Progress(id) => {
-                if self.with_progress && self.running.by_id.contains_key(&id) {
+                if self.with_progress && self.is_open(&id) {
                     self.writer.send(Output {
                         definitions: String::new(),
                         // Lost with what is collected, where the agent does not read.
@@ -129,12 +155,13 @@ impl Functions {
         }
     }
 
+    /// Whether a call of this id waits for its answer.
+    fn is_open(&self, id: &str) -> bool {
+        let config = self.config.as_ref();
+        self.running.by_id.contains_key(id) || config.is_some_and(|config| config.is_open(id))
+    }
+
     fn call(&mut self, at: Instant, call: &Call) {
-        if self.running.by_id.contains_key(&call.id) {
-            // Agents drop it too. A second answer would be taken for the first's.
-            log::debug!("call {}: there is one of this id already", call.id);
-            return;
-        }
         let question = match functions::read(call, &self.offered) {
             Ok(question) => question,
             Err(refused) => return self.error(&call.id, &refused),
@@ -229,6 +256,11 @@ impl Functions {
         let answer = Answer::error(id, refused.code, &refused.message);
         give(&self.writer, id, answer);
     }
+}
+
+/// What happens next to dynamic configuration; `None` without.
+async fn happens(config: &mut Option<Dyncfg>) -> Option<Event> {
+    Some(config.as_mut()?.next().await)
 }
 
 /// The functions that can be answered.

@@ -9,6 +9,7 @@ mod classes;
 mod configured;
 pub mod diagnose;
 mod discovery;
+mod dyncfg;
 mod fleet;
 mod functions;
 mod inbox;
@@ -20,7 +21,6 @@ pub mod record;
 mod registry;
 pub mod replay;
 pub mod report;
-#[allow(dead_code, reason = "dynamic configuration comes next")]
 mod roster;
 pub mod schedule;
 pub mod screen;

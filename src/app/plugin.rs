@@ -21,10 +21,11 @@ use crate::source::host::Kernel;
 use super::LOOKUP_THREADS;
 use super::askers;
 use super::configured::{Configured, Files};
+use super::dyncfg::Dyncfg;
 use super::functions::{self, Functions};
 use super::registry::Registry;
 use super::roster::Roster;
-use super::watch::Shared;
+use super::watch::{Nodes, Shared};
 
 /// How long the agent gets to take what is written when the plugin ends. All
 /// must be over within a second.
@@ -41,7 +42,8 @@ pub struct StartError(#[from] io::Error);
 /// What the system refused at the start. Nothing was written then.
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
     log::debug!("told by the agent: {agent:?}");
-    let files = Files::of(agent, interval.or(agent.update_every).unwrap_or(1));
+    let interval = interval.or(agent.update_every).unwrap_or(1);
+    let files = Files::of(agent, interval);
     let loaded = files.load();
     let (end, ended) = mpsc::channel(8);
     let broken = end.clone();
@@ -50,7 +52,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         let _ = broken.try_send(());
     })?;
     let epoch = Instant::now();
-    let (registry, functions) = serving(agent, &writer, epoch, end)?;
+    let (registry, mut functions) = serving(agent, &writer, epoch, end)?;
     let shared = Shared {
         writer: writer.clone(),
         claims: Claims::default(),
@@ -61,8 +63,16 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         forget_after: Arc::default(),
         registry,
         next: Arc::default(),
+        nodes: Nodes::default(),
     };
-    let roster = Roster::new(shared, false);
+    // A job that the operator disabled in the dashboard must not begin before the agent
+    // has said so.
+    let dynamic = agent.understands(Feature::Dyncfg);
+    let roster = Roster::new(shared, dynamic);
+    if dynamic {
+        let stock = agent.stock_config_dir.clone();
+        functions.configure(Dyncfg::new(roster.clone(), interval, stock));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(LOOKUP_THREADS)

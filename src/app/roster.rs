@@ -56,6 +56,8 @@ struct Entry {
     post: Option<Post>,
     /// Tells the reports of this watch from those of the one before.
     turn: u64,
+    /// The job of a file that the dashboard's stands in for.
+    under: Option<(Arc<Job>, Source)>,
 }
 
 impl Roster {
@@ -109,13 +111,32 @@ impl Roster {
         self.changed();
     }
 
-    /// Ends a job and forgets it. `false`: there is none of this name.
+    /// Ends a job and forgets it; the job of a file that it stood in for comes back, or is
+    /// held. `false`: there is none of this name.
     pub(super) async fn remove(&self, name: &str) -> bool {
         let _order = self.order.lock().await;
         self.take_down(name, State::Disabled).await;
-        let gone = self.lock().remove(name).is_some();
+        let gone = self.lock().remove(name);
+        let there = gone.is_some();
+        if let Some((job, source)) = gone.and_then(|entry| entry.under) {
+            self.put(job, source);
+            if !self.held {
+                self.begin(name);
+            }
+        }
         self.changed();
-        gone
+        there
+    }
+
+    /// Changes what comes back when the dashboard's job of this name is removed.
+    pub(super) async fn keep_under(&self, name: &str, under: Option<(Arc<Job>, Source)>) {
+        let _order = self.order.lock().await;
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(name)
+            && entry.listed.source == Source::Dynamic
+        {
+            entry.under = under;
+        }
     }
 
     /// Begins a job that is held or was disabled. `false`: there is none of this name.
@@ -176,11 +197,23 @@ impl Roster {
     fn put(&self, job: Arc<Job>, source: Source) {
         let mut entries = self.lock();
         let before = entries.remove(&job.name);
-        let (turn, state) = before.map_or((0, State::Held), |b| (b.turn, b.listed.state));
+        let (mut turn, mut state, mut under) = (0, State::Held, None);
+        if let Some(before) = before {
+            (turn, state) = (before.turn, before.listed.state);
+            under = match before.listed.source {
+                _ if source != Source::Dynamic => None,
+                Source::File(_) => Some((before.listed.job, before.listed.source)),
+                Source::Discovered | Source::Dynamic => before.under,
+            };
+        }
         let name = job.name.clone();
-        let listed = Listed { job, source, state };
-        let post = None;
-        entries.insert(name, Entry { listed, post, turn });
+        let entry = Entry {
+            listed: Listed { job, source, state },
+            post: None,
+            turn,
+            under,
+        };
+        entries.insert(name, entry);
     }
 
     /// Begins the watch of a job that has none.

@@ -21,7 +21,7 @@ use super::tellers;
 #[derive(Debug)]
 pub(super) struct Tried {
     job: Arc<Job>,
-    outcome: Result<Sample, Trouble>,
+    pub(super) outcome: Result<Sample, Trouble>,
 }
 
 /// Whether of each job at least one way leads to an answer.
@@ -47,7 +47,7 @@ pub(super) async fn all<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Tried> {
 }
 
 /// All ways of a job, or all members of a fleet.
-async fn one(job: Arc<Job>, epoch: Instant) -> Vec<Tried> {
+pub(super) async fn one(job: Arc<Job>, epoch: Instant) -> Vec<Tried> {
     let ways = if tellers::is_fleet(&job) {
         match tellers::members(&job).await {
             Ok(members) => members,

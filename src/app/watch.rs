@@ -3,8 +3,8 @@
 //!
 //! Each runs as a task of its own; nothing in here can hold up another.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch::Receiver;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::config::job::Job;
+use crate::config::vnodes::Vnode;
 use crate::model::derive::Derived;
 use crate::model::history::History;
 use crate::model::sample::Sample;
@@ -49,6 +50,28 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     /// Place of the next job among all, which spreads them over the second.
     pub(super) next: Arc<AtomicUsize>,
+    /// The virtual nodes that a job may name.
+    pub(super) nodes: Nodes,
+}
+
+/// The virtual nodes of the files, as they were read last. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Nodes(Arc<Mutex<Vec<Arc<Vnode>>>>);
+
+impl Nodes {
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Vnode>> {
+        self.lock().clone()
+    }
+
+    /// They were read anew.
+    pub(super) fn set(&self, nodes: &[Arc<Vnode>]) {
+        *self.lock() = nodes.to_vec();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Vnode>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One instance under watch.

@@ -97,6 +97,21 @@ pub fn parse_with(text: &str, vnodes: &[Arc<Vnode>], resolve: Resolve<'_>) -> Pa
     reader.done()
 }
 
+/// Reads one job that stands alone and is called by another's word.
+pub(super) fn one(
+    mut raw: Spanned<RawJob>,
+    name: &str,
+    vnodes: &[Arc<Vnode>],
+    resolve: Resolve<'_>,
+) -> (Option<Job>, Vec<Problem>) {
+    let (at, placed) = (raw.referenced, raw.defined);
+    raw.value.name = Some(Spanned::new(name.to_owned(), at, placed));
+    let mut reader = Reader::new(vnodes, resolve);
+    let job = reader.job(raw, Defaults::default());
+    let job = job.filter(|_| !reader.broken);
+    (job, reader.done().problems)
+}
+
 /// What every job of a file inherits.
 #[derive(Debug, Default, Clone, Copy)]
 struct Defaults {

@@ -21,6 +21,8 @@ pub enum Feature {
     Functions,
     /// `FUNCTION_PROGRESS`.
     Progress,
+    /// `CONFIG`, and the function `config`.
+    Dyncfg,
     /// `HOST_DEFINE` and `HOST`.
     VirtualNodes,
 }
@@ -36,6 +38,8 @@ const FEATURES: &[(Feature, Version)] = &[
     (Feature::VirtualNodes, Version::new(1, 39, 0)),
     // pluginsd_functions.c of v1.45.0
     (Feature::Progress, Version::new(1, 45, 0)),
+    // pluginsd_dyncfg.c of v1.45.0; before, the keyword ends a plugin
+    (Feature::Dyncfg, Version::new(1, 45, 0)),
 ];
 
 /// The agent, as its environment variables describe it. Without any, a person
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn functions_are_for_agents_that_can_call_them() {
-        for (version, functions, progress) in [
+        for (version, functions, since_1_45) in [
             ("v1.36.1", false, false),
             ("v1.37.0", true, false),
             ("v1.44.3", true, false),
@@ -146,11 +150,9 @@ mod tests {
                 functions,
                 "{version:?}"
             );
-            assert_eq!(
-                agent.understands(Feature::Progress),
-                progress,
-                "{version:?}"
-            );
+            for feature in [Feature::Progress, Feature::Dyncfg] {
+                assert_eq!(agent.understands(feature), since_1_45, "{version:?}");
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
 use super::lines;
-use super::reply::{Answer, TAIL};
+use super::reply::Answer;
 use super::request::{Reader, Request};
 use super::stream::Output;
 
@@ -193,7 +193,7 @@ impl Queue {
     fn weight(&self, answer: &Answer) -> usize {
         let last = self.answers.back();
         let shared = last.is_some_and(|last| Arc::ptr_eq(&last.body, &answer.body));
-        answer.head.len() + if shared { 0 } else { answer.body.len() }
+        answer.own() + if shared { 0 } else { answer.body.len() }
     }
 
     /// Takes whole blocks, about [`ONE_WRITE`]: first what is collected.
@@ -213,7 +213,7 @@ impl Queue {
             } else if let Some(answer) = self.answers.pop_front() {
                 text.push_str(&answer.head);
                 text.push_str(&answer.body);
-                text.push_str(TAIL);
+                text.push_str(&answer.tail);
                 if self.answers.is_empty() {
                     self.answering = 0;
                 } else {
@@ -230,7 +230,7 @@ impl Queue {
     fn weight_before_next(&self, answer: &Answer) -> usize {
         let next = self.answers.front();
         let shared = next.is_some_and(|next| Arc::ptr_eq(&next.body, &answer.body));
-        answer.head.len() + if shared { 0 } else { answer.body.len() }
+        answer.own() + if shared { 0 } else { answer.body.len() }
     }
 }
 
@@ -439,7 +439,7 @@ mod tests {
             "6 of 1 MiB beside the first and the heads"
         );
         assert_eq!(count("FUNCTION_RESULT_BEGIN"), MOST_REFUSALS);
-        assert_eq!(count(TAIL), MOST_REFUSALS);
+        assert_eq!(count("FUNCTION_RESULT_END\n"), MOST_REFUSALS);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod classes;
 pub mod diagnosis;
+pub mod dyncfg;
 pub mod functions;
 mod lines;
 pub mod link;

@@ -3,6 +3,7 @@
 //! Pure. An answer is one block of whole lines, none of which can be taken for a
 //! keyword or is long enough to be cut. Must not know what is answered.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -25,19 +26,66 @@ pub struct Answer {
     pub head: String,
     /// Its lines; many answers may share them.
     pub body: Arc<str>,
+    /// The line that ends it, and lines that must come behind.
+    pub tail: Cow<'static, str>,
 }
 
 /// The line that ends an answer.
-pub const TAIL: &str = "FUNCTION_RESULT_END\n";
+const END: &str = "FUNCTION_RESULT_END\n";
+
+/// What the body of an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
 
 impl Answer {
     /// An answer with a body of [`lines`]. `expires`: seconds since 1970, from
     /// when on it must be asked for anew.
     #[must_use]
     pub fn new(id: &str, code: u16, body: Arc<str>, expires: u64) -> Self {
+        Self::of(id, code, Content::Json, body, expires)
+    }
+
+    /// An answer whose body is lines of this kind.
+    #[must_use]
+    pub fn of(id: &str, code: u16, content: Content, body: Arc<str>, expires: u64) -> Self {
         let id = id_word(id);
-        let head = format!("FUNCTION_RESULT_BEGIN {id} {code} application/json {expires}\n");
-        Self { head, body }
+        let content = match content {
+            Content::Json => "application/json",
+            Content::Yaml => "application/yaml",
+        };
+        Self {
+            head: format!("FUNCTION_RESULT_BEGIN {id} {code} {content} {expires}\n"),
+            body,
+            tail: END.into(),
+        }
+    }
+
+    /// Lines that keep their place among the answers and answer nothing.
+    #[must_use]
+    pub fn none(lines: String) -> Self {
+        Self {
+            head: String::new(),
+            body: "".into(),
+            tail: lines.into(),
+        }
+    }
+
+    /// Bytes that it shares with no other.
+    #[must_use]
+    pub fn own(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// The same with lines behind it.
+    #[must_use]
+    pub fn then(mut self, lines: &str) -> Self {
+        self.tail.to_mut().push_str(lines);
+        self
     }
 
     /// The answer to a request that has no better one: a code and the reason.

@@ -160,3 +160,27 @@ fn the_agent_drops_what_is_gone() {
     let complaints = agent.complaints();
     assert_eq!(complaints, Vec::<String>::new());
 }
+
+/// To an agent with dynamic configuration it is a job that comes and goes.
+#[test]
+fn what_is_found_is_a_job_until_it_is_forgotten() {
+    let mut server = Server::builder(Kind::Redis70).port_only().start();
+    let run = plugin(LOOKS).version("v2.10.0").start();
+    let id = format!("redis-frag:redis:{}", by_port(&server));
+    let status = |checker: &Checker| {
+        let config = checker.config(&id)?;
+        assert_eq!(config.source_type, "discovered");
+        (!config.deleted).then(|| config.status.clone())
+    };
+    run.expect(FOUND, "a job", |c| status(c).is_some());
+    run.expect(FOUND, "running", |c| {
+        status(c).is_some_and(|status| status == "running")
+    });
+    server.kill();
+    run.expect(SOON, "no job", |c| {
+        c.config(&id).is_some_and(|config| config.deleted)
+    });
+    server.restart();
+    run.expect(FOUND, "a job again", |c| status(c).is_some());
+    run.with_checker(Checker::assert_clean);
+}

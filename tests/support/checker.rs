@@ -5,12 +5,14 @@
 //! Written from the protocol, not from the plugin: it shares no code with it.
 
 mod blocks;
+mod configs;
 mod definitions;
 mod fields;
 mod others;
 mod seen;
 mod words;
 
+pub use configs::ConfigSeen;
 pub use seen::{AnswerSeen, ChartSeen, DimensionSeen};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +46,7 @@ const KEYWORDS: &[(&str, Version)] = &[
     ("HOST_LABEL", (1, 39)),
     ("HOST_DEFINE_END", (1, 39)),
     ("HOST", (1, 39)),
-    ("CONFIG", (2, 0)),
+    ("CONFIG", (1, 45)),
     ("FUNCTION_DEL", (2, 0)),
     ("FUNCTION_PROGRESS", (1, 45)),
 ];
@@ -59,6 +61,7 @@ pub struct Checker {
     charts: Vec<ChartSeen>,
     answers: Vec<AnswerSeen>,
     hosts: BTreeSet<String>,
+    configs: BTreeMap<String, ConfigSeen>,
     /// The host that charts belong to now; empty is the agent's own.
     host: String,
     at: At,
@@ -117,6 +120,7 @@ impl Checker {
             charts: Vec::new(),
             answers: Vec::new(),
             hosts: BTreeSet::new(),
+            configs: BTreeMap::new(),
             host: String::new(),
             at: At::Nothing,
             disabled: false,
@@ -251,7 +255,7 @@ impl Checker {
             "HOST" => self.host_switch(&words),
             "FUNCTION_RESULT_BEGIN" => self.answer_begin(&words),
             "FUNCTION_RESULT_END" => Err("no function's answer is open".to_string()),
-            "CONFIG" => self.config(&words),
+            "CONFIG" => self.config_line(&words),
             _ => self.function(keyword, &words),
         }
     }

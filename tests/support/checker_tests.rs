@@ -116,11 +116,16 @@ fn keywords_of_other_versions() {
     caught("WHAT 'x'", "unknown keyword WHAT");
     caught("chart 'x'", "unknown keyword chart");
     caught("'CHART' x", "begins with a keyword");
-    let config = "CONFIG rf:redis create accepted template /c internal internal \"add\" 0 0\n";
+    let config = "CONFIG rf:redis create accepted template /c internal internal \"add\" 0 0\n\
+                  CONFIG rf:redis:a create accepted job /c user \"f=x\" \"get enable\" 0 0\n\
+                  CONFIG rf:redis:a status running\nCONFIG rf:redis:a delete\n";
     let host = "HOST_DEFINE '8f3a1c52-5a34-4c0e-9b5e-3c1f2f6d7a10' 'cache-01'\n\
                 HOST_LABEL 'role' 'cache'\nHOST_DEFINE_END\n\
                 HOST '8f3a1c52-5a34-4c0e-9b5e-3c1f2f6d7a10'\nHOST ''\n";
-    caught_alone("1.37.1", config, "1.37 does not know CONFIG");
+    let first = config.split_inclusive('\n').next().unwrap();
+    caught_alone("1.37.1", first, "1.37 does not know CONFIG");
+    caught_alone("1.44.3", first, "1.44 does not know CONFIG");
+    accepted("1.45.0", config);
     caught_alone("1.37.1", "HOST ''\n", "1.37 does not know HOST");
     accepted("v2.10.0", config);
     accepted("2.10.0-5-nightly", host);
@@ -130,7 +135,50 @@ fn keywords_of_other_versions() {
         "CONFIG rf:redis make\n",
         "no create, status or delete",
     );
-    caught_alone("2.10.0", "CONFIG rf:redis create running\n", "at least 10");
+    caught_alone(
+        "2.10.0",
+        "CONFIG rf:redis create running\n",
+        "a create has 10",
+    );
+}
+
+#[test]
+fn dynamic_configuration_that_an_agent_refuses() {
+    for (line, why) in [
+        (
+            "CONFIG rf:a create accepted job /c user f \"get\" 0 0",
+            "without a template",
+        ),
+        (
+            "CONFIG 'rf a' create accepted template /c user f \"add\" 0 0",
+            "invalid",
+        ),
+        (
+            "CONFIG rf:a create running template /c user f \"add get\" 0 0",
+            "no data",
+        ),
+        (
+            "CONFIG rf:a create running template /c user f \"get\" 0 0",
+            "add is for",
+        ),
+        (
+            "CONFIG rf:a create well template /c user f \"add\" 0 0",
+            "no status",
+        ),
+        (
+            "CONFIG rf:a create running template /c me f \"add\" 0 0",
+            "no source type",
+        ),
+        (
+            "CONFIG rf:a create running template /c user f \"add dance\" 0 0",
+            "no command",
+        ),
+        ("CONFIG rf:a status running", "no configuration rf:a"),
+        ("CONFIG rf:a delete", "no configuration rf:a"),
+        ("CONFIG rf:a status", "fields in a status"),
+    ] {
+        caught_alone("2.10.0", &format!("{line}\n"), why);
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub mod swap;
 pub use agent::{Agent, AgentBuilder};
 pub use certificates::{Authority, Certificate};
 pub use cgroup::Cgroup;
-pub use checker::{AnswerSeen, ChartSeen, Checker, DimensionSeen};
+pub use checker::{AnswerSeen, ChartSeen, Checker, ConfigSeen, DimensionSeen};
 pub use cluster::Cluster;
 pub use fake::Fake;
 pub use huge_pages::HugePages;

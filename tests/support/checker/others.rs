@@ -1,4 +1,4 @@
-//! Hosts, functions and dynamic configuration, in their basic form only.
+//! Hosts and functions, in their basic form only.
 
 use super::{AnswerSeen, At, Checker, KEYWORDS, LONGEST_LINE, Verdict, fields};
 
@@ -84,24 +84,6 @@ impl Checker {
         }
     }
 
-    pub(super) fn config(&mut self, words: &[&str]) -> Verdict {
-        self.leave_definition()?;
-        at_least(words, 2, "CONFIG")?;
-        fields::text(words[0], "configuration id")?;
-        match words[1] {
-            "create" => {
-                at_least(words, 10, "CONFIG … create")?;
-                match words[3] {
-                    "template" | "job" | "single" => Ok(()),
-                    other => Err(format!("'{other}' is no template, job or single")),
-                }
-            }
-            "status" => at_least(words, 3, "CONFIG … status"),
-            "delete" => Ok(()),
-            other => Err(format!("'{other}' is no create, status or delete")),
-        }
-    }
-
     pub(super) fn answer_begin(&mut self, words: &[&str]) -> Verdict {
         // Whatever is wrong with the line: a body follows.
         let verdict = self.leave_definition();
@@ -114,6 +96,7 @@ impl Checker {
         if let Some(answer) = self.answers.last_mut() {
             answer.id = id.to_string();
             answer.code = code.to_string();
+            answer.content_type = content_type.to_string();
         }
         fields::text(id, "transaction")?;
         let code = fields::integer(code, "code")?;

@@ -45,6 +45,8 @@ pub struct AnswerSeen {
     pub id: String,
     /// The status code, as it was written.
     pub code: String,
+    /// What its body is.
+    pub content_type: String,
     /// The lines of its body.
     pub body: String,
     /// Whether its end came.
