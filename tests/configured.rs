@@ -81,10 +81,11 @@ fn go_d_s_jobs_are_taken_where_none_of_ours_leads() {
     let config = jobs(&[("local", &ours.unix_address())]);
     let go_d = format!(
         "update_every: 1\njobs:\n  - name: local\n    address: unix:///nowhere.sock\n  - name: local\n    \
-         address: '{}'\n  - name: same\n    address: {}\n  - name: away\n    address: \
+         address: '{}'\n  - name: same\n    address: {}\n  - name: port\n    address: {}\n  - name: away\n    address: \
          unix:///away.sock\n",
         other.unix_address(),
-        ours.unix_address()
+        ours.unix_address(),
+        ours.tcp_address()
     );
     let start = |head: &str| {
         let run = plugin(&format!("{head}{config}"));
@@ -94,6 +95,7 @@ fn go_d_s_jobs_are_taken_where_none_of_ours_leads() {
     };
     let run = start("import_go_d: yes\n");
     run.expect(SOON, "the other", |c| blocks(c, "local_2", "ratio") > 1);
+    run.expect(SOON, "one chart a server", |c| is_gone(c, "port"));
     run.with_checker(|checker| {
         assert_eq!(address(checker, "local"), ours.unix_address());
         assert_eq!(address(checker, "local_2"), other.unix_address());

@@ -128,10 +128,10 @@ impl Watch {
             outage: Outage::default(),
             dropped: shared.writer.dropped(),
             lost: shared.writer.lost(),
-            rank: if job.discovered {
-                Rank::Discovered
-            } else {
-                Rank::Configured
+            rank: match (job.discovered, job.imported) {
+                (true, _) => Rank::Discovered,
+                (_, true) => Rank::Imported,
+                _ => Rank::Configured,
             },
             seen: shared.epoch.elapsed(),
             process: None,

@@ -112,6 +112,8 @@ pub struct Job {
     pub size_classes: bool,
     /// Whether nobody named it: it was found.
     pub discovered: bool,
+    /// Whether it was named for another collector.
+    pub imported: bool,
     /// How long it is missed before it is forgotten, where that is sooner than of all
     /// that were found.
     pub forget_after: Option<Duration>,
@@ -146,6 +148,7 @@ impl Job {
             malloc_stats_every: 0,
             size_classes: true,
             discovered: false,
+            imported: false,
             forget_after: None,
             quiet: false,
             alternatives: Vec::new(),

@@ -171,7 +171,9 @@ fn imported(mut parsed: Parsed, own: &[Job]) -> Parsed {
             number += 1;
             job.name = format!("{wanted}_{number}");
         }
+        job.imported = true;
         for other in &mut job.alternatives {
+            other.imported = true;
             other.name.clone_from(&job.name);
         }
     }

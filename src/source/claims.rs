@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who may chart a process before whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// Somebody configured the job. Two such jobs for one process are the operator's
     /// wish.
     Configured,
+    /// It was configured for another collector.
+    Imported,
     /// It was found.
     Discovered,
 }
@@ -40,8 +42,8 @@ impl Claims {
         let runs = &mut self.lock().runs;
         match runs.get(run_id) {
             Some((owner, _)) if owner == job => true,
-            Some((_, Rank::Configured)) => rank == Rank::Configured,
-            Some((_, Rank::Discovered)) if rank == Rank::Discovered => false,
+            Some((_, other)) if rank == *other => rank == Rank::Configured,
+            Some((_, other)) if rank > *other => false,
             _ => {
                 // The process that it had before is gone, and its run_id with it.
                 runs.retain(|_, (owner, _)| owner != job);
@@ -99,6 +101,16 @@ mod tests {
         assert!(
             claims.claim("r1", "mine_too", Rank::Configured),
             "both configured: both charted"
+        );
+        assert!(!claims.claim("r1", "go_d", Rank::Imported));
+        assert!(claims.claim("r2", "socket", found));
+        assert!(claims.claim("r2", "go_d", Rank::Imported));
+        assert!(!claims.claim("r2", "socket", found), "the other's file");
+        assert!(!claims.claim("r2", "go_d_too", Rank::Imported), "once");
+        assert!(claims.claim("r2", "mine_as_well", Rank::Configured));
+        assert!(
+            !claims.claim("r2", "go_d", Rank::Imported),
+            "ours goes first"
         );
         claims.release("mine");
         assert!(claims.claim("r1", "local", found), "free again");
