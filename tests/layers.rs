@@ -75,6 +75,7 @@ const PURE: &[&str] = &[
     "source/cluster.rs",
     "source/permissions.rs",
     "source/procfs.rs",
+    "source/reply.rs",
     "source/sentinel.rs",
     "source/sockets.rs",
     "source/topology.rs",

@@ -1,14 +1,11 @@
 //! Opens connections: TCP, TLS and unix sockets, let in by password or ACL user.
 //!
-//! Makes the stream itself and hands it to the client library. Must not know
-//! what is asked over it.
+//! Must not know what is asked over them, nor how a reply comes (`exchange.rs`).
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use redis::aio::{AsyncStream, MultiplexedConnection};
-use redis::{ProtocolVersion, RedisConnectionInfo};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 
@@ -17,7 +14,7 @@ use crate::config::job::{Job, Secret};
 use crate::config::login::Login;
 use crate::config::query::Protocol;
 
-use super::bounded::{Allowance, Bounded};
+use super::exchange::{self, Exchange, Failed, Stream};
 use super::identify::Ends;
 use super::poll::REFUSED_EVERY;
 use super::tls;
@@ -110,20 +107,12 @@ impl Over {
 
 /// An open connection; closed when dropped.
 pub struct Connection {
-    multiplexed: MultiplexedConnection,
-    driver: JoinHandle<()>,
-    allowance: Allowance,
+    exchange: Exchange,
     ends: Option<Ends>,
     over: Over,
     /// Whether the server has answered anything.
     heard: bool,
     named: bool,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Connection {
@@ -139,7 +128,7 @@ impl Connection {
 
     async fn reach(job: &Job, login: &Login, way: &mut Way) -> Result<Self, Trouble> {
         way.shakes_hands = false;
-        let settings = settings(login, job.protocol);
+        let login = (login, job.protocol);
         match &job.address {
             Address::Tcp { host, port } => {
                 let config = match &job.tls {
@@ -156,13 +145,13 @@ impl Connection {
                 let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
                 let ends = ends.map(|(server, client)| Ends::Tcp { server, client });
                 let Some((tls, config)) = config else {
-                    return Self::log_in(stream, ends, Over::Tcp, &settings).await;
+                    return Self::log_in(stream, ends, Over::Tcp, login).await;
                 };
                 way.shakes_hands = true;
                 let stream = tls::connect(config, tls, host, stream).await;
                 way.shakes_hands = false;
                 let over = Over::Tls(tls.cert.is_some());
-                Self::log_in(stream?, ends, over, &settings).await
+                Self::log_in(stream?, ends, over, login).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
@@ -170,31 +159,41 @@ impl Connection {
                 let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
                 let listener = listener.and_then(|pid| u32::try_from(pid).ok());
                 let ends = Some(Ends::Unix(listener));
-                Self::log_in(stream, ends, Over::Unix, &settings).await
+                Self::log_in(stream, ends, Over::Unix, login).await
             }
         }
     }
 
     async fn log_in(
-        stream: impl AsyncStream + Unpin + Send + 'static,
+        stream: impl Stream + 'static,
         ends: Option<Ends>,
         over: Over,
-        settings: &RedisConnectionInfo,
+        (login, protocol): (&Login, Protocol),
     ) -> Result<Self, Trouble> {
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        let allowance = Allowance::new();
-        let stream = Bounded::new(stream, allowance.clone());
-        let opened = MultiplexedConnection::new_with_config(settings, stream, config).await;
-        let (multiplexed, driver) = opened.map_err(|error| trouble(&error, over, false))?;
-        Ok(Self {
-            multiplexed,
-            driver: tokio::spawn(driver),
-            allowance,
+        let mut connection = Self {
+            exchange: Exchange::new(stream),
             ends,
             over,
             heard: false,
             named: false,
-        })
+        };
+        if protocol == Protocol::Resp3 {
+            connection.ask(&hello(login)).await?;
+        } else if let Some(password) = &login.password {
+            let mut entered = Err(Trouble::WrongPassword);
+            if let Some(username) = &login.username {
+                let asked = connection.ask(&auth(Some(username), password)).await;
+                match asked {
+                    // Redis 5 and older know no users.
+                    Err(Trouble::Refused(told)) if told.contains("wrong number of arguments") => {}
+                    asked => entered = Ok(asked?),
+                }
+            }
+            if entered.is_err() {
+                connection.ask(&auth(None, password)).await?;
+            }
+        }
+        Ok(connection)
     }
 
     /// Where it begins and ends.
@@ -208,11 +207,29 @@ impl Connection {
     /// # Errors
     /// Why there is no reply.
     pub async fn ask(&mut self, command: &redis::Cmd) -> Result<redis::Value, Trouble> {
-        self.allowance.renew();
-        let reply = command.query_async(&mut self.multiplexed).await;
-        let reply = reply.map_err(|error| trouble(&error, self.over, self.heard));
+        let reply = match self.exchange.ask(command).await {
+            Ok(value) => {
+                let reply = value.extract_error();
+                reply.map_err(|error| Trouble::from_redis(&error))
+            }
+            Err(Failed::NoReply) => Err(Trouble::NotInfo),
+            Err(Failed::Broken(error)) => Err(self.broken(&error)),
+        };
         self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
         reply
+    }
+
+    /// Why a connection broke, seen for what it may be.
+    fn broken(&self, error: &io::Error) -> Trouble {
+        if let (Over::Tls(shows), Some(alert)) = (self.over, tls::words::alert_in(error)) {
+            return Trouble::Tls(tls::words::alert(alert, shows));
+        }
+        let trouble = exchange::lost(error);
+        if self.heard {
+            trouble
+        } else {
+            self.over.before_an_answer(trouble)
+        }
     }
 
     /// Tells the server who asks, where it takes a name. To be called once it has
@@ -245,33 +262,26 @@ impl Connection {
     }
 }
 
-/// How to log in. No database is selected, for INFO tells of all.
-fn settings(login: &Login, protocol: Protocol) -> RedisConnectionInfo {
-    // CLIENT SETINFO is left out: a user that may run INFO alone would leave
-    // a denial in the server's ACL LOG for it.
-    let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-    if protocol == Protocol::Resp3 {
-        settings = settings.set_protocol(ProtocolVersion::RESP3);
+/// Logs in (Redis 2 to now; with a user since 6.0). No database is selected, for INFO
+/// tells of all.
+fn auth(username: Option<&Secret>, password: &Secret) -> redis::Cmd {
+    let mut command = redis::cmd("AUTH");
+    if let Some(username) = username {
+        command.arg(username.reveal());
     }
-    if let Some(password) = &login.password {
-        settings = settings.set_password(Secret::reveal(password));
-        if let Some(username) = &login.username {
-            settings = settings.set_username(Secret::reveal(username));
-        }
-    }
-    settings
+    command.arg(password.reveal());
+    command
 }
 
-fn trouble(error: &redis::RedisError, over: Over, heard: bool) -> Trouble {
-    if let (Over::Tls(shows), Some(alert)) = (over, tls::words::alert_in(error)) {
-        return Trouble::Tls(tls::words::alert(alert, shows));
+/// Asks for RESP3, and logs in (since 6.0).
+fn hello(login: &Login) -> redis::Cmd {
+    let mut command = redis::cmd("HELLO");
+    command.arg("3");
+    if let Some(password) = &login.password {
+        let username = login.username.as_ref().map_or("default", Secret::reveal);
+        command.arg("AUTH").arg(username).arg(password.reveal());
     }
-    let trouble = Trouble::from_redis(error);
-    if heard {
-        trouble
-    } else {
-        over.before_an_answer(trouble)
-    }
+    command
 }
 
 #[cfg(test)]

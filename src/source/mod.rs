@@ -6,12 +6,12 @@
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
-pub mod bounded;
 pub mod cgroup;
 pub mod claims;
 pub mod cluster;
 pub mod connect;
 pub mod discover;
+pub mod exchange;
 pub mod host;
 pub mod identify;
 pub mod inquiry;
@@ -21,6 +21,7 @@ pub mod permissions;
 pub mod poll;
 pub mod processes;
 pub mod procfs;
+pub mod reply;
 pub mod sentinel;
 pub mod size_classes;
 pub mod sockets;

@@ -98,7 +98,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Reads an error of the client library.
+    /// Reads an error that a server answered.
     #[must_use]
     pub fn from_redis(error: &RedisError) -> Self {
         match error.code() {
@@ -111,11 +111,14 @@ impl Trouble {
             .detail()
             .map_or_else(|| error.to_string(), str::to_owned);
         // Redis 5 and older: `ERR invalid password`; without a password set:
+        // `ERR Client sent AUTH, but no password is set`, since 6.0
         // `ERR AUTH <password> called without any password configured`.
-        if told.contains("invalid password") || told.contains("called without any password") {
-            return Self::WrongPassword;
-        }
-        if error.kind() == redis::ErrorKind::AuthenticationFailed {
+        let refused = [
+            "invalid password",
+            "no password is set",
+            "called without any password",
+        ];
+        if refused.iter().any(|words| told.contains(words)) {
             return Self::WrongPassword;
         }
         // The library knows the words of 6.2 alone: `HELLO`, later 'HELLO'.
@@ -124,12 +127,6 @@ impl Trouble {
             let told = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
             return Self::Refused(told.to_owned());
         }
-        if error.is_timeout() {
-            return Self::Silent;
-        }
-        if error.is_io_error() || error.is_connection_dropped() {
-            return Self::Lost(clean(&told));
-        }
         match error.code() {
             Some(code) => Self::Refused(clean(&format!(
                 "{code} {}",
@@ -137,6 +134,12 @@ impl Trouble {
             ))),
             None => Self::NotInfo,
         }
+    }
+
+    /// A connection that broke.
+    #[must_use]
+    pub fn lost(told: &str) -> Self {
+        Self::Lost(clean(told))
     }
 
     /// Reads an error of connecting.

@@ -4,9 +4,7 @@
 //! certificate bears are the server's words: the trouble cleans them.
 
 use std::io;
-use std::sync::Arc;
 
-use redis::RedisError;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
@@ -144,10 +142,8 @@ pub fn alert(alert: AlertDescription, shows: bool) -> String {
 /// The alert by which a server ended a connection: under TLS 1.3 what it thinks of a
 /// client's certificate comes with its first reply.
 #[must_use]
-pub fn alert_in(error: &RedisError) -> Option<AlertDescription> {
-    type Cause = Arc<dyn std::error::Error + Send + Sync>;
-    let cause = std::error::Error::source(error)?.downcast_ref::<Cause>()?;
-    match inner(cause.downcast_ref()?)? {
+pub fn alert_in(error: &io::Error) -> Option<AlertDescription> {
+    match inner(error)? {
         Error::AlertReceived(alert) => Some(*alert),
         _ => None,
     }

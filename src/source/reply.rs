@@ -1,0 +1,151 @@
+//! Where a reply ends in the bytes that came, RESP2 or RESP3.
+//!
+//! Pure, and linear in the bytes. Must not know what was asked; what the reply says is
+//! read by the client library.
+
+/// Longest line: simple strings, errors, numbers, lengths.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// What no server that keeps the protocol sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+/// Bytes of the first reply in `bytes`; `None` where its end has not come yet.
+///
+/// # Errors
+/// It is no reply, or one of more than `most` bytes.
+pub fn end(bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
+    let mut at = 0;
+    // Values that are still to come: a list counts its own.
+    let mut wanted = 1_usize;
+    while wanted > 0 {
+        // Each has three bytes at least.
+        if wanted > most {
+            return Err(Malformed);
+        }
+        let Some((line, next)) = line(bytes, at)? else {
+            return Ok(None);
+        };
+        at = next;
+        let (kind, rest) = line.split_first().ok_or(Malformed)?;
+        wanted -= 1;
+        match kind {
+            b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => {}
+            b'$' | b'=' | b'!' => {
+                if let Some(length) = count(rest)? {
+                    if length > most {
+                        return Err(Malformed);
+                    }
+                    at += length;
+                    match bytes.get(at..at + 2) {
+                        Some(b"\r\n") => at += 2,
+                        Some(_) => return Err(Malformed),
+                        None => return Ok(None),
+                    }
+                }
+            }
+            b'*' | b'~' | b'>' => wanted += count(rest)?.unwrap_or(0),
+            b'%' => wanted += pairs(rest)?,
+            // Attributes stand before the value that they are about.
+            b'|' => wanted += pairs(rest)? + 1,
+            _ => return Err(Malformed),
+        }
+    }
+    Ok(Some(at))
+}
+
+/// The line that begins at `at`, without its end, and what stands behind it.
+fn line(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Malformed> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let seen = &rest[..rest.len().min(LONGEST_LINE)];
+    match seen.windows(2).position(|pair| pair == b"\r\n") {
+        Some(length) => Ok(Some((&rest[..length], at + length + 2))),
+        None if seen.len() == LONGEST_LINE => Err(Malformed),
+        None => Ok(None),
+    }
+}
+
+/// A length or a number of values; `None` stands for nothing at all: -1.
+fn count(text: &[u8]) -> Result<Option<usize>, Malformed> {
+    if text == b"-1" {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
+    // Longer ones could not be added up.
+    let number: u32 = text.parse().map_err(|_| Malformed)?;
+    usize::try_from(number).map(Some).map_err(|_| Malformed)
+}
+
+fn pairs(text: &[u8]) -> Result<usize, Malformed> {
+    let pairs = count(text)?.unwrap_or(0);
+    pairs.checked_mul(2).ok_or(Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 1 << 20;
+
+    const REPLIES: &[&str] = &[
+        "+OK\r\n",
+        "-NOAUTH Authentication required.\r\n",
+        ":12\r\n",
+        "$-1\r\n",
+        "$0\r\n\r\n",
+        "$5\r\na\r\nb\r\r\n",
+        "*-1\r\n",
+        "*0\r\n",
+        "*2\r\n$3\r\nfoo\r\n*1\r\n:1\r\n",
+        "%1\r\n$1\r\na\r\n%1\r\n+b\r\n,1.5\r\n",
+        "~2\r\n#t\r\n_\r\n",
+        "=7\r\ntxt:abc\r\n",
+        ">2\r\n+invalidate\r\n*0\r\n",
+        "|1\r\n+ttl\r\n:3\r\n*1\r\n(12345678901234567890\r\n",
+    ];
+
+    #[test]
+    fn a_reply_ends_where_it_ends_and_not_before() {
+        for reply in REPLIES {
+            let bytes = format!("{reply}$9\r\nbehind");
+            assert_eq!(
+                end(bytes.as_bytes(), MOST),
+                Ok(Some(reply.len())),
+                "{reply:?}"
+            );
+            for cut in 0..reply.len() {
+                assert_eq!(
+                    end(&bytes.as_bytes()[..cut], MOST),
+                    Ok(None),
+                    "{reply:?} {cut}"
+                );
+            }
+            assert!(
+                redis::parse_redis_value(reply.as_bytes()).is_ok(),
+                "{reply:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_or_has_no_end_is_noticed_at_once() {
+        let line = format!("+{}", "x".repeat(LONGEST_LINE));
+        for bytes in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "\r\n",
+            "$x\r\n",
+            "$-2\r\n",
+            "$4294967296\r\n",
+            "$1048577\r\n",
+            "*1048577\r\n",
+            "%4294967295\r\n",
+            "$1\r\nabc",
+            "*?\r\n",
+            &line,
+        ] {
+            assert_eq!(end(bytes.as_bytes(), MOST), Err(Malformed), "{bytes:.20}");
+        }
+        let deep = "*1\r\n".repeat(50_000);
+        assert_eq!(end(deep.as_bytes(), MOST), Ok(None), "without recursion");
+    }
+}
