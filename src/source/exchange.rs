@@ -106,3 +106,96 @@ pub fn lost(error: &io::Error) -> Trouble {
         _ => error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Runs a test beside a server of a few words.
+    fn with(test: impl AsyncFnOnce(Exchange, DuplexStream)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let (ours, theirs) = duplex(1 << 16);
+        runtime.block_on(test(Exchange::new(ours), theirs));
+    }
+
+    #[test]
+    fn a_reply_comes_in_pieces_and_what_was_not_asked_for_is_passed_over() {
+        with(async |mut exchange, mut server| {
+            let talk = async {
+                let mut asked = [0; 14];
+                server.read_exact(&mut asked).await.unwrap();
+                assert_eq!(&asked, b"*1\r\n$4\r\nINFO\r\n");
+                for piece in [">1\r\n+note\r\n$5\r\nhe", "ll", "o\r", "\n"] {
+                    server.write_all(piece.as_bytes()).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let command = redis::cmd("INFO");
+            let (reply, ()) = tokio::join!(exchange.ask(&command), talk);
+            assert_eq!(reply.unwrap(), Value::BulkString(b"hello".to_vec()));
+        });
+    }
+
+    #[test]
+    fn whoever_gave_up_gets_no_other_s_reply() {
+        with(async |mut exchange, mut server| {
+            let command = redis::cmd("INFO");
+            let short = Duration::from_millis(10);
+            assert!(timeout(short, exchange.ask(&command)).await.is_err());
+            server.write_all(b"+late\r\n").await.unwrap();
+            assert!(matches!(
+                exchange.ask(&command).await,
+                Err(Failed::Broken(_))
+            ));
+        });
+    }
+
+    #[test]
+    fn last_words_are_read_and_an_end_without_any_is_told() {
+        for (words, broken) in [
+            ("-ERR max number of clients reached\r\n", false),
+            ("", true),
+        ] {
+            with(async |mut exchange, mut server| {
+                server.write_all(words.as_bytes()).await.unwrap();
+                drop(server);
+                let reply = exchange.ask(&redis::cmd("INFO")).await;
+                match reply {
+                    Ok(Value::ServerError(_)) => assert!(!broken),
+                    Err(Failed::Broken(error)) => {
+                        assert!(broken && !lost(&error).to_string().is_empty());
+                    }
+                    other => panic!("{other:?}"),
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_reply_without_end_is_not_kept() {
+        for begin in ["$4194305\r\n", "*1\r\n$4000000\r\n", "+"] {
+            with(async |mut exchange, mut server| {
+                let flood = async {
+                    let _ = server.write_all(begin.as_bytes()).await;
+                    while server.write_all(&[b'x'; 8192]).await.is_ok() {}
+                };
+                let command = redis::cmd("INFO");
+                let asked = async {
+                    let reply = exchange.ask(&command).await;
+                    drop(exchange);
+                    reply
+                };
+                let (reply, ()) = tokio::join!(asked, flood);
+                assert!(reply.is_err(), "{begin}");
+            });
+        }
+    }
+}
