@@ -66,6 +66,11 @@ fn main() {
     ));
     say("cargo bench --bench tls");
     assert!(
+        tls.rss < TARGET,
+        "{} bytes: see what connections keep",
+        tls.rss
+    );
+    assert!(
         each < MOST_EACH,
         "{each} bytes each: see what connections keep"
     );
