@@ -110,6 +110,25 @@ fn go_d_s_jobs_are_taken_where_none_of_ours_leads() {
 }
 
 #[test]
+fn an_imported_job_that_yielded_comes_back_when_its_server_is_free() {
+    let server = Server::start(Kind::Redis70);
+    let ours = jobs(&[("ours", &server.unix_address())]);
+    let go_d = jobs(&[("theirs", &server.tcp_address())]);
+    let run = plugin(&format!("import_go_d: yes\n{ours}"));
+    let run = run.env("NETDATA_HOST_PREFIX", "/nowhere");
+    let run = run.user_file("go.d/redis.conf", &go_d).start();
+    run.expect(SOON, "ours", |c| blocks(c, "ours", "ratio") > 2);
+    run.expect(SOON, "one chart a server", |c| is_gone(c, "theirs"));
+    write_config(&run, "import_go_d: yes\ndiscovery:\n  local: no\n");
+    run.expect(SOON, "ours gone", |c| is_gone(c, "ours"));
+    let before = run.with_checker(|c| blocks(c, "theirs", "ratio"));
+    run.expect(Duration::from_secs(30), "theirs", |c| {
+        blocks(c, "theirs", "ratio") > before + 2
+    });
+    run.with_checker(Checker::assert_clean);
+}
+
+#[test]
 fn at_a_signal_what_changed_begins_anew_and_the_rest_goes_on() {
     let (one, two) = (Server::start(Kind::Redis70), Server::start(Kind::Redis62));
     let (first, second) = (one.unix_address(), two.unix_address());

@@ -45,6 +45,7 @@ const PURE: &[&str] = &[
     "config/job.rs",
     "config/known.rs",
     "config/login.rs",
+    "config/naming.rs",
     "config/payload.rs",
     "config/problem.rs",
     "config/query.rs",

@@ -405,3 +405,36 @@ fn check_config_shows_references_and_not_what_they_stand_for() {
         assert!(out.contains(line), "no {line:?} in\n{out}");
     }
 }
+
+/// Servers without AUTH repeat what they were sent.
+#[test]
+fn a_server_that_repeats_a_login_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let include = folder.path().join("taken.conf");
+    fs::write(&include, "rename-command AUTH \"\"\n").unwrap();
+    let renamed = Server::builder(Kind::Redis70)
+        .arg("--include", include.to_str().unwrap())
+        .start();
+    let address = renamed.unix_address();
+    let job = |name: &str, address: &str| {
+        format!(
+            "- name: {name}\n  address: {address}\n  username: {0}\n  password: {1}\n",
+            SECRETS[2], SECRETS[5]
+        )
+    };
+    let echo = crate::support::Fake::echoing();
+    let mut config = format!("jobs:\n{}", job("two", &address));
+    config += &job("three", &format!("'{address}?protocol=3'"));
+    config += &job("echo", &echo.unix_address());
+    config += &job(
+        "echo_three",
+        &format!("'{}?protocol=3'", echo.unix_address()),
+    );
+    let run = plugin(&config).arg("-d").start();
+    for name in ["two", "echo", "echo_three"] {
+        run.expect(SOON, "down", |c| is_down(c, name));
+    }
+    let log = run.stderr();
+    assert!(log.contains("it knows no AUTH"), "{log}");
+    assert_no_secret(&run);
+}

@@ -12,6 +12,7 @@ use crate::config::load::{self, Loaded};
 use crate::config::reference::Template;
 use crate::netdata::agent::Agent;
 
+use super::report::words::clean;
 use super::{Failure, block_on, trial};
 
 /// Where Netdata's own packages and Debian's keep the operator's files.
@@ -34,7 +35,10 @@ pub fn report(
         Some(path) => load::from_file(path),
         None => load(agent),
     };
-    let sound = (loaded.parsed.problems.iter()).all(|p| p.severity != Severity::Error);
+    let of_go_d = loaded.go_d.iter().flat_map(|(_, go_d)| &go_d.problems);
+    let of_nodes = loaded.vnode_problems.iter().map(|(_, problem)| problem);
+    let mut problems = loaded.parsed.problems.iter().chain(of_go_d).chain(of_nodes);
+    let sound = problems.all(|problem| problem.severity != Severity::Error);
     let mut report = text(&loaded);
     if !connect {
         return Ok((report, sound));
@@ -190,12 +194,14 @@ fn describe(out: &mut String, job: &Job) {
         describe_sentinel(out, sentinel);
     }
     for other in &job.alternatives {
-        let _ = writeln!(out, "  {:<20} {}", "else", other.address);
+        let _ = writeln!(out, "  {:<20} {}", "else", other.url());
     }
     if let Some(node) = &job.vnode {
-        let _ = writeln!(out, "  {:<20} {} ({})", "vnode", node.hostname, node.guid);
+        let hostname = clean(&node.hostname);
+        let _ = writeln!(out, "  {:<20} {hostname} ({})", "vnode", node.guid);
     }
     for (name, value) in &job.labels {
+        let (name, value) = (clean(name), clean(value));
         let _ = writeln!(out, "  {:<20} {name}={value}", "label");
     }
 }

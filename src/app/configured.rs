@@ -14,6 +14,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use crate::config::file::{Problem, Severity};
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
+use crate::config::vnodes::{self, Vnode};
 use crate::netdata::agent::Agent;
 
 use super::discovery::Discovery;
@@ -104,27 +105,32 @@ impl Configured {
                 continue;
             }
             log::info!("job {name}: not in the files any more: ending");
-            self.roster.remove(name).await;
+            let of_file = |source: &Source| matches!(source, Source::File(_));
+            self.roster.remove_where(name, of_file).await;
         }
-        for (name, (job, source)) in wanted {
-            match self.roster.get(&name) {
-                Some(listed) if listed.source == Source::Dynamic => {
-                    log::info!(
-                        "job {name}: the dashboard's configuration of it goes before the file's"
-                    );
-                    self.roster.keep_under(&name, Some((job, source))).await;
-                }
-                Some(listed) if listed.job == job && listed.source == source => {}
-                Some(_) => {
-                    log::info!("job {name}: changed");
-                    self.roster.replace(job, source).await;
-                }
-                None => {
-                    self.roster.add(job, source).await;
-                }
+        for (job, source) in wanted.into_values() {
+            self.roster.settle(job, source).await;
+        }
+        self.renew_nodes(&loaded.vnodes).await;
+        self.look(loaded.parsed.discover).await;
+    }
+
+    /// Gives the dashboard's jobs their virtual nodes as the files have them now.
+    async fn renew_nodes(&self, vnodes: &[Arc<Vnode>]) {
+        for listed in self.roster.all() {
+            let Some(old) = &listed.job.vnode else {
+                continue;
+            };
+            let new = vnodes::named(vnodes, &old.name);
+            if listed.source == Source::Dynamic && new.as_ref().is_some_and(|new| new != old) {
+                let vnode = new;
+                let job = Job {
+                    vnode,
+                    ..Job::clone(&listed.job)
+                };
+                self.roster.replace(Arc::new(job), Source::Dynamic).await;
             }
         }
-        self.look(loaded.parsed.discover).await;
     }
 
     /// Begins or ends to look for instances of this machine.
@@ -136,9 +142,8 @@ impl Configured {
         if !wanted && !self.looking.is_empty() {
             self.looking.shutdown().await;
             for listed in self.roster.all() {
-                if listed.source == Source::Discovered {
-                    self.roster.remove(&listed.job.name).await;
-                }
+                let found = |source: &Source| *source == Source::Discovered;
+                self.roster.remove_where(&listed.job.name, found).await;
             }
         }
     }

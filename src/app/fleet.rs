@@ -52,7 +52,8 @@ struct Fleet {
     report: Report,
     tellers: Tellers,
     members: Members,
-    watches: HashMap<String, Post>,
+    /// Name and watch of each.
+    watches: HashMap<String, (String, Post)>,
     /// The watch of the named instance itself, while nobody said who belongs to it.
     stand_in: Option<Post>,
     /// The trouble that was told.
@@ -63,11 +64,22 @@ struct Fleet {
     unknown: Vec<String>,
 }
 
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for (name, _) in self.watches.values() {
+            self.shared.names.free(name);
+        }
+    }
+}
+
 impl Fleet {
     fn new(job: Arc<Job>, shared: Shared, report: Report) -> Self {
         Self {
             tellers: Tellers::new(Arc::clone(&job)),
-            members: Members::new(&job.name, &job.labels),
+            members: Members::new(&job.name, &job.labels, {
+                let names = shared.names.clone();
+                Box::new(move |name| names.has(name))
+            }),
             job,
             shared,
             report,
@@ -122,19 +134,21 @@ impl Fleet {
     async fn step(&mut self, step: Step) {
         match step {
             Step::End(id) => {
-                if let Some(watch) = self.watches.remove(&id) {
+                if let Some((name, watch)) = self.watches.remove(&id) {
                     watch.end().await;
+                    self.shared.names.free(&name);
                 }
             }
             Step::Relabel(id, labels) => {
-                if let Some(watch) = self.watches.get(&id) {
+                if let Some((_, watch)) = self.watches.get(&id) {
                     watch.relabel(labels);
                 }
             }
             Step::Start(start) => {
                 let id = start.id.clone();
                 let job = tellers::member(&self.job, start);
-                self.watches.insert(id, self.post(job));
+                self.shared.names.take(&job.name);
+                self.watches.insert(id, (job.name.clone(), self.post(job)));
             }
         }
     }
@@ -190,8 +204,11 @@ impl Fleet {
 
     /// Takes all charts off the dashboard.
     async fn end(&mut self) {
-        let watches = self.watches.drain().map(|(_, watch)| watch);
-        for watch in watches.chain(self.stand_in.take()) {
+        for (_, (name, watch)) in self.watches.drain() {
+            watch.end().await;
+            self.shared.names.free(&name);
+        }
+        if let Some(watch) = self.stand_in.take() {
             watch.end().await;
         }
     }

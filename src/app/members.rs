@@ -47,11 +47,15 @@ pub(super) struct Start {
     pub(super) quiet: bool,
 }
 
+/// Says whether a name is in use.
+pub(super) type Taken = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// The members of one job.
-#[derive(Debug)]
 pub(super) struct Members {
     /// Name of the job that follows them.
     job: String,
+    /// Whether somebody else has a name.
+    elsewhere: Taken,
     /// Labels of the operator's.
     labels: Labels,
     known: BTreeMap<String, Known>,
@@ -74,10 +78,12 @@ struct Watched {
 }
 
 impl Members {
-    /// Nobody yet. `job` and `labels` are those of the job that follows them.
-    pub(super) fn new(job: &str, labels: &Labels) -> Self {
+    /// Nobody yet. `job` and `labels` are those of the job that follows them; `elsewhere`
+    /// says whether somebody else has a name.
+    pub(super) fn new(job: &str, labels: &Labels, elsewhere: Taken) -> Self {
         Self {
             job: job.to_owned(),
+            elsewhere,
             labels: labels.clone(),
             known: BTreeMap::new(),
         }
@@ -275,7 +281,7 @@ impl Members {
         });
         let taken = |name: &String| {
             let mut watched = self.known.values().filter_map(|known| known.watch.as_ref());
-            watched.any(|watch| watch.name == *name)
+            watched.any(|watch| watch.name == *name) || (self.elsewhere)(name)
         };
         let mut names = ends.map(|end| {
             let head: String = head.chars().take(LONGEST_NAME - end.len()).collect();

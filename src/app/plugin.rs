@@ -25,7 +25,7 @@ use super::dyncfg::Dyncfg;
 use super::functions::{self, Functions};
 use super::registry::Registry;
 use super::roster::Roster;
-use super::watch::{Nodes, Shared};
+use super::watch::{Names, Nodes, Shared};
 
 /// How long the agent gets to take what is written when the plugin ends. All
 /// must be over within a second.
@@ -63,6 +63,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
         forget_after: Arc::default(),
         registry,
         next: Arc::default(),
+        names: Names::default(),
         nodes: Nodes::default(),
     };
     // A job that the operator disabled in the dashboard must not begin before the agent

@@ -71,7 +71,7 @@ impl Post {
         let (orders, ordered) = channel(Orders::default());
         let shared = shared.clone();
         let task = if tellers::is_fleet(&job) {
-            tokio::spawn(fleet::follow(job, shared, report, ordered))
+            tokio::spawn(keep_following(job, shared, report, ordered))
         } else {
             let number = shared.next.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(keep_watching(job, number, shared, report, ordered))
@@ -92,6 +92,35 @@ impl Post {
             log::error!("a watch broke down at its end: {error}");
         }
     }
+}
+
+/// Follows a fleet to its end, anew when that breaks down.
+async fn keep_following(
+    job: Arc<Job>,
+    shared: Shared,
+    report: Report,
+    mut orders: Receiver<Orders>,
+) {
+    loop {
+        let mut task = JoinSet::new();
+        let (job, shared) = (Arc::clone(&job), shared.clone());
+        let name = job.name.clone();
+        task.spawn(fleet::follow(
+            job,
+            shared,
+            Arc::clone(&report),
+            orders.clone(),
+        ));
+        if let Some(Ok(())) = task.join_next().await {
+            return;
+        }
+        log::error!("job {name}: following broke down, which is a defect; starting it anew");
+        tokio::select! {
+            () = Orders::end(&mut orders) => break,
+            () = sleep(AFTER_PANIC) => {}
+        }
+    }
+    report(State::Ended);
 }
 
 /// Watches a job to its end, anew when the watch itself breaks down: a defect met by

@@ -85,16 +85,46 @@ impl Roster {
     /// Adds a job and begins it, or holds it. `false`: the name is taken.
     pub(super) async fn add(&self, job: Arc<Job>, source: Source) -> bool {
         let _order = self.order.lock().await;
+        !self.has(&job.name) && self.enter(job, source)
+    }
+
+    /// Enters a job of a file as it is there now: begins what is new, begins anew what
+    /// changed, leaves alone what did not. Where the dashboard has one of its name, that
+    /// goes before it.
+    pub(super) async fn settle(&self, job: Arc<Job>, source: Source) {
+        let _order = self.order.lock().await;
         let name = job.name.clone();
-        if self.has(&name) {
-            return false;
+        match self.get(&name) {
+            Some(listed) if listed.source == Source::Dynamic => {
+                log::info!(
+                    "job {name}: the dashboard's configuration of it goes before the file's"
+                );
+                self.cover(&name, Some((job, source)));
+            }
+            Some(listed) if listed.job == job && listed.source == source => {}
+            Some(_) => {
+                log::info!("job {name}: changed");
+                let begun = self.take_down(&name, State::Held).await;
+                self.put(job, source);
+                if begun {
+                    self.begin(&name);
+                }
+                self.changed();
+            }
+            None => {
+                self.enter(job, source);
+            }
         }
-        self.put(job, source);
-        if !self.held {
-            self.begin(&name);
+    }
+
+    /// Ends and forgets a job whose source is still as `is` has it.
+    pub(super) async fn remove_where(&self, name: &str, is: fn(&Source) -> bool) {
+        let _order = self.order.lock().await;
+        if self.get(name).is_some_and(|listed| is(&listed.source)) {
+            self.take_down(name, State::Disabled).await;
+            self.drop_entry(name);
+            self.changed();
         }
-        self.changed();
-        true
     }
 
     /// Puts a job in the place of the one of its name, which ends first. It begins if
@@ -102,10 +132,13 @@ impl Roster {
     pub(super) async fn replace(&self, job: Arc<Job>, source: Source) {
         let _order = self.order.lock().await;
         let name = job.name.clone();
-        let was_there = self.has(&name);
+        if !self.has(&name) {
+            self.enter(job, source);
+            return;
+        }
         let begun = self.take_down(&name, State::Held).await;
         self.put(job, source);
-        if begun || (!was_there && !self.held) {
+        if begun {
             self.begin(&name);
         }
         self.changed();
@@ -116,13 +149,10 @@ impl Roster {
     pub(super) async fn remove(&self, name: &str) -> bool {
         let _order = self.order.lock().await;
         self.take_down(name, State::Disabled).await;
-        let gone = self.lock().remove(name);
+        let gone = self.drop_entry(name);
         let there = gone.is_some();
         if let Some((job, source)) = gone.and_then(|entry| entry.under) {
-            self.put(job, source);
-            if !self.held {
-                self.begin(name);
-            }
+            self.enter(job, source);
         }
         self.changed();
         there
@@ -131,12 +161,41 @@ impl Roster {
     /// Changes what comes back when the dashboard's job of this name is removed.
     pub(super) async fn keep_under(&self, name: &str, under: Option<(Arc<Job>, Source)>) {
         let _order = self.order.lock().await;
+        self.cover(name, under);
+    }
+
+    fn cover(&self, name: &str, under: Option<(Arc<Job>, Source)>) {
         let mut entries = self.lock();
         if let Some(entry) = entries.get_mut(name)
             && entry.listed.source == Source::Dynamic
         {
             entry.under = under;
         }
+    }
+
+    /// Enters a job whose name no job has. `false`: a member of a fleet has it.
+    fn enter(&self, job: Arc<Job>, source: Source) -> bool {
+        let name = job.name.clone();
+        if !self.shared.names.take(&name) {
+            log::error!(
+                "job {name}: a member of a cluster or of Sentinels is called so; give the job \
+                 another name"
+            );
+            return false;
+        }
+        self.put(job, source);
+        if !self.held {
+            self.begin(&name);
+        }
+        self.changed();
+        true
+    }
+
+    fn drop_entry(&self, name: &str) -> Option<Entry> {
+        let gone = self.lock().remove(name)?;
+        self.shared.names.free(name);
+        self.shared.claims.release(name);
+        Some(gone)
     }
 
     /// Begins a job that is held or was disabled. `false`: there is none of this name.
@@ -150,7 +209,13 @@ impl Roster {
     /// Ends a job and keeps it in the list. `false`: there is none of this name.
     pub(super) async fn disable(&self, name: &str) -> bool {
         let _order = self.order.lock().await;
+        let claims = &self.shared.claims;
+        let process = claims.process_of(name);
         self.take_down(name, State::Disabled).await;
+        // What was switched off is not to be found again under another name.
+        if let Some(process) = process {
+            claims.runs_here(name, process);
+        }
         self.changed();
         self.has(name)
     }
@@ -265,6 +330,7 @@ impl Roster {
             };
             if state == State::Ended {
                 entries.remove(name);
+                self.shared.names.free(name);
             } else {
                 entry.listed.state = state;
             }

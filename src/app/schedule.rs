@@ -25,6 +25,9 @@ pub const FOLLOW_EVERY: Duration = Duration::from_secs(5);
 /// is in a cluster, changes rarely.
 pub const FOLLOW_REFUSED_EVERY: Duration = Duration::from_secs(60);
 
+/// Pause between looks whether a server that another job charts is free again.
+pub const YIELDED_EVERY: Duration = Duration::from_secs(15);
+
 /// Where in the second the instance with this number is asked.
 #[must_use]
 pub fn slot(number: usize) -> Duration {

@@ -28,7 +28,7 @@ pub(super) fn is_fleet(job: &Job) -> bool {
 /// # Errors
 /// Why they are not to be had.
 pub(super) async fn members(job: &Arc<Job>) -> Result<Vec<Job>, Trouble> {
-    let mut members = Members::new(&job.name, &job.labels);
+    let mut members = Members::new(&job.name, &job.labels, Box::new(|_| false));
     let view = Tellers::new(Arc::clone(job)).look(&members).await?;
     let steps = members.see(&view.members).into_iter();
     let starts = steps.filter_map(|step| match step {

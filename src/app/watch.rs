@@ -3,6 +3,7 @@
 //!
 //! Each runs as a task of its own; nothing in here can hold up another.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -50,8 +51,36 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     /// Place of the next job among all, which spreads them over the second.
     pub(super) next: Arc<AtomicUsize>,
+    /// Names in use.
+    pub(super) names: Names,
     /// The virtual nodes that a job may name.
     pub(super) nodes: Nodes,
+}
+
+/// Names of instances that are in use, of jobs and of members of fleets: two of one name
+/// would have one set of charts. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names(Arc<Mutex<HashSet<String>>>);
+
+impl Names {
+    /// Takes a name. `false`: it is in use.
+    pub(super) fn take(&self, name: &str) -> bool {
+        self.lock().insert(name.to_owned())
+    }
+
+    /// Gives it back.
+    pub(super) fn free(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    /// Whether it is in use.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.lock().contains(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The virtual nodes of the files, as they were read last. Clones share them.
@@ -94,6 +123,8 @@ pub(super) struct Watch {
     process: Option<ProcessId>,
     /// Who is told how it goes.
     report: Report,
+    /// Another job charts its server.
+    yields: bool,
 }
 
 /// Whether there is more to watch.
@@ -104,6 +135,8 @@ enum Next {
     End,
     /// Another way to it works.
     Instead(Arc<Job>),
+    /// Another job charts it now, and may do so no more one day.
+    Yield,
 }
 
 impl Watch {
@@ -136,6 +169,7 @@ impl Watch {
             seen: shared.epoch.elapsed(),
             process: None,
             report,
+            yields: false,
             job,
             shared,
         }
@@ -155,8 +189,10 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = Orders::end(&mut orders) => break Next::End,
-                next = self.round() => if next != Next::Again {
-                    break next;
+                next = self.round() => match next {
+                    Next::Again => {}
+                    Next::Yield => self.rest(),
+                    next => break next,
                 },
             }
         };
@@ -167,7 +203,19 @@ impl Watch {
         }
     }
 
+    /// Takes its charts off the dashboard for as long as another job has the server.
+    fn rest(&mut self) {
+        if !std::mem::replace(&mut self.yields, true) {
+            self.shared.writer.send(self.stream.end());
+            self.shared.registry.forget(&self.job.name);
+            (self.report)(State::Running);
+        }
+    }
+
     async fn round(&mut self) -> Next {
+        if self.yields {
+            sleep(schedule::YIELDED_EVERY).await;
+        }
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -184,12 +232,19 @@ impl Watch {
         {
             Ok(mut sample) => {
                 if !self.is_ours(&sample) {
-                    log::info!(
-                        "job {}: the same server is watched by another job",
-                        self.job.name
-                    );
-                    return Next::End;
+                    if !self.yields {
+                        log::info!(
+                            "job {}: the same server is watched by another job",
+                            self.job.name
+                        );
+                    }
+                    return if self.job.imported {
+                        Next::Yield
+                    } else {
+                        Next::End
+                    };
                 }
+                self.yields = false;
                 self.seen = sample.at;
                 if !self.outage.reached || self.outage.failures > 0 {
                     (self.report)(State::Running);
@@ -203,8 +258,9 @@ impl Watch {
                 if self.job.discovered && self.is_gone(now) {
                     return Next::End;
                 }
-                if self.outage.failures == 0 {
+                if !self.outage.is_of(&trouble) {
                     (self.report)(State::Failed(trouble.clone()));
+                    self.outage.reported = Some(trouble.clone());
                 }
                 self.outage.told(&self.job, trouble, now);
                 self.outage.next_try = now + self.pause();
@@ -282,7 +338,7 @@ impl Watch {
     }
 
     fn write(&mut self, sample: &Sample) {
-        if self.job.quiet && !self.outage.reached {
+        if self.yields || (self.job.quiet && !self.outage.reached) {
             return;
         }
         let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
@@ -338,9 +394,16 @@ struct Outage {
     said: Vec<(Trouble, Duration)>,
     /// When the outage began that is told; `None` where none is.
     told_since: Option<Duration>,
+    /// The reason that whoever asks is told.
+    reported: Option<Trouble>,
 }
 
 impl Outage {
+    /// Whether this is the reason that was reported.
+    fn is_of(&self, trouble: &Trouble) -> bool {
+        (self.reported.as_ref()).is_some_and(|reported| reported.is_like(trouble))
+    }
+
     fn told(&mut self, job: &Job, trouble: Trouble, now: Duration) {
         self.failures = self.failures.saturating_add(1);
         if self.is_known(&trouble, now) {
@@ -380,6 +443,7 @@ impl Outage {
         self.failures = 0;
         self.next_try = Duration::ZERO;
         self.told_since = None;
+        self.reported = None;
     }
 }
 

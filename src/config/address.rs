@@ -53,13 +53,16 @@ impl Address {
             let address = Self::Unix(PathBuf::from(text));
             return Ok((address, Credentials::default(), Options::default()));
         }
-        let given = if text.contains("://") {
+        let given = if let Some(path) = text.strip_prefix("unix:").filter(|p| !p.starts_with("//"))
+        {
+            format!("unix://{path}")
+        } else if text.contains("://") {
             text.to_owned()
         } else {
             format!("redis://{text}")
         };
         let (scheme, rest) = given.split_once("://").unwrap_or(("redis", text));
-        match scheme {
+        match scheme.to_ascii_lowercase().as_str() {
             "redis" | "tcp" => Self::tcp(&format!("redis://{rest}"), false),
             "rediss" => Self::tcp(&format!("redis://{rest}"), true),
             "unix" | "redis+unix" => Self::unix(rest),
@@ -217,6 +220,8 @@ mod tests {
             ),
             ("redis+unix:///tmp/a%20b", "unix:///tmp/a b", None, None),
             ("/run/r.sock", "unix:///run/r.sock", None, None),
+            ("unix:/run/r.sock", "unix:///run/r.sock", None, None),
+            ("REDIS://h:1", "redis://h:1", None, None),
             ("localhost", "redis://localhost:6379", None, None),
             ("10.0.0.1:7001", "redis://10.0.0.1:7001", None, None),
         ] {

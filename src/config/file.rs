@@ -13,13 +13,13 @@ use crate::model::charts::LABELS;
 use crate::model::thresholds::Thresholds;
 
 use super::address::{Address, Options};
-use super::job::{self, Credentials, Job, Secret};
+use super::job::{Credentials, Job, Secret};
 use super::login;
 use super::problem::in_order;
 use super::raw::{RawDiscovery, RawFile, RawJob, RawLabels, RawThresholds, Text};
 use super::reference::{Reference, Template};
 use super::tls::{self, Tls};
-use super::values::{interval, positive, timeout, whole, yes_or_no};
+use super::values::{interval, or_default, positive, timeout, whole, yes_or_no};
 use super::vnodes::{self, Vnode};
 use super::{known, salvage, units, yaml};
 
@@ -32,9 +32,6 @@ const SHARED: &str = "x-";
 /// Longer than the alert on an instance that does not answer waits, so that a crash
 /// is told before it is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
-
-/// What a job without a name is called: as the collector, as go.d has it.
-const DEFAULT_NAME: &str = "redis";
 
 /// Where a job without an address leads: go.d's default.
 const DEFAULT_ADDRESS: &str = "redis://localhost:6379";
@@ -107,7 +104,11 @@ pub(super) struct Defaults {
 
 pub(super) struct Reader<'a> {
     resolve: Resolve<'a>,
-    parsed: Parsed,
+    pub(super) parsed: Parsed,
+    /// The names of jobs, and each as go.d has it.
+    pub(super) names: BTreeMap<String, String>,
+    /// The name of the job that is being read, as go.d has it.
+    pub(super) said: String,
     vnodes: &'a [Arc<Vnode>],
     local: Option<bool>,
     jobs_listed: bool,
@@ -122,6 +123,8 @@ impl<'a> Reader<'a> {
         Self {
             resolve,
             parsed: Parsed::default(),
+            names: BTreeMap::new(),
+            said: String::new(),
             vnodes,
             local: None,
             jobs_listed: false,
@@ -202,9 +205,15 @@ impl<'a> Reader<'a> {
         self.keys(&raw.unknown, &raw.twice, RawFile::KEYS, RawJob::KEYS);
         self.stray_address = raw.unknown.iter().any(is_address);
         let defaults = Defaults {
-            update_every: self.value(raw.update_every.as_ref(), interval),
-            autodetection_retry: self.value(raw.autodetection_retry.as_ref(), whole),
-            priority: self.value(raw.priority.as_ref(), whole),
+            update_every: self
+                .value(raw.update_every.as_ref(), or_default(1, interval))
+                .flatten(),
+            autodetection_retry: self
+                .value(raw.autodetection_retry.as_ref(), or_default(0, whole))
+                .flatten(),
+            priority: self
+                .value(raw.priority.as_ref(), or_default(1, whole))
+                .flatten(),
         };
         if let Some(discovery) = raw.discovery {
             self.discovery(&discovery);
@@ -220,32 +229,6 @@ impl<'a> Reader<'a> {
             }
             self.broken |= before;
         }
-    }
-
-    /// Jobs of one name are ways to one instance, as in go.d's files. That none of them
-    /// is there is no outage: they say where it may be.
-    fn take(&mut self, mut job: Job, at: Location) {
-        let mut before = self.parsed.jobs.iter_mut();
-        let Some(first) = before.find(|first| first.name == job.name) else {
-            self.parsed.jobs.push(job);
-            return;
-        };
-        if first.sentinel.is_some() || job.sentinel.is_some() {
-            let told = "a job with sentinel: cannot share its name; give each its own name";
-            self.error(at, told);
-            return;
-        }
-        // More nodes of one cluster that can be asked who belongs to it.
-        first.cluster |= job.cluster;
-        first.quiet = true;
-        job.quiet = true;
-        let told = format!(
-            "another job above is called {} too: the first of them that answers is watched; if \
-             they are different instances, give each its own name",
-            job.name
-        );
-        first.alternatives.push(job);
-        self.problem(Severity::Note, at, told);
     }
 
     fn discovery(&mut self, raw: &RawDiscovery) {
@@ -299,17 +282,29 @@ impl<'a> Reader<'a> {
         let username = self.unfilled(raw.username.as_ref(), template);
         let password = self.unfilled(raw.password.as_ref(), template);
         let timeout = self.value(raw.timeout.as_ref(), timeout);
-        let update_every = self.value(raw.update_every.as_ref(), interval);
-        let retry = self.value(raw.autodetection_retry.as_ref(), whole);
-        let priority = self.value(raw.priority.as_ref(), whole);
+        let update_every = self
+            .value(raw.update_every.as_ref(), or_default(1, interval))
+            .flatten();
+        let retry = self
+            .value(raw.autodetection_retry.as_ref(), or_default(0, whole))
+            .flatten();
+        let priority = self
+            .value(raw.priority.as_ref(), or_default(1, whole))
+            .flatten();
         let labels = self.labels(raw.labels.unwrap_or_default());
         let (address, credentials, options) = address?;
         let mut job = Job::new(&name?, address);
         job.tls = self.with_tls(&job.address, &options, tls, raw.address.as_ref());
         job.protocol = options.protocol;
         job.credentials = credentials;
-        job.credentials.username = username.or(job.credentials.username);
-        job.credentials.password = password.or(job.credentials.password);
+        // As go.d has it (collector/redis/init.go): those in the address go first.
+        let own = &mut job.credentials;
+        own.username = own.username.take().or(username);
+        own.password = own.password.take().or(password);
+        if let (Some(_), None, Some(at)) = (&own.username, &own.password, &raw.username) {
+            let told = "username without password: no user is sent; add password:";
+            self.problem(Severity::Warning, at.referenced, told);
+        }
         job.timeout = timeout.unwrap_or(job.timeout);
         job.update_every = update_every
             .or(defaults.update_every)
@@ -324,23 +319,6 @@ impl<'a> Reader<'a> {
         job.cluster = cluster.unwrap_or_default();
         job.sentinel = sentinel.map(|(sentinel, _)| sentinel);
         Some(job)
-    }
-
-    fn name(&mut self, name: Option<&Text>, job: Location) -> Option<String> {
-        let Some(text) = name else {
-            let told =
-                format!("no name, so {DEFAULT_NAME} is taken; write name: and what to call it");
-            self.problem(Severity::Warning, job, told);
-            return Some(DEFAULT_NAME.to_owned());
-        };
-        if text.value.trim().is_empty() {
-            self.error(text.referenced, "no name; write name: and what to call it");
-            return None;
-        }
-        self.value(Some(text), |text| match job::clean_name(text) {
-            name if name.is_empty() => Err("its value is empty; give the job a name".to_owned()),
-            name => Ok(name),
-        })
     }
 
     /// Its charts would be told of another machine: a job whose node is not known is none.
@@ -359,7 +337,7 @@ impl<'a> Reader<'a> {
         let file = |reader: &mut Self, text: &Option<Text>| {
             reader.value(text.as_ref(), tls::file).flatten()
         };
-        let tls = Tls {
+        let mut tls = Tls {
             ca: file(self, &raw.tls_ca),
             cert: file(self, &raw.tls_cert),
             key: file(self, &raw.tls_key),
@@ -374,7 +352,10 @@ impl<'a> Reader<'a> {
         let cert = raw.tls_cert.as_ref().filter(said);
         let key = raw.tls_key.as_ref().filter(said);
         if let Err(told) = tls::pair(cert.is_some(), key.is_some()) {
-            self.error(cert.or(key).map_or(job, |text| text.referenced), told);
+            // go.d passes over one without the other (tlscfg/config.go).
+            (tls.cert, tls.key) = (None, None);
+            let at = cert.or(key).map_or(job, |text| text.referenced);
+            self.problem(Severity::Warning, at, told);
         }
         Some(tls).filter(|tls| !tls.is_default())
     }

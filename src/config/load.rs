@@ -5,10 +5,12 @@
 //! but for those of credentials. Must not interpret the text: that is `file.rs`.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::file::{self, Parsed, Problem, Severity};
 use super::job::{Job, Secret};
@@ -118,13 +120,16 @@ fn parsed(path: &Path, vnodes: &[Arc<Vnode>]) -> Option<Parsed> {
 /// A fleet refers to one secret many times, and a program is run once for all.
 fn resolved(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
     let leash = Leash::default();
+    let end = Instant::now() + secrets::PATIENCE;
     let known: RefCell<Vec<(Reference, Result<Secret, String>)>> = RefCell::default();
     file::parse_with(text, vnodes, &|reference| {
         let mut known = known.borrow_mut();
         if let Some((_, value)) = known.iter().find(|(name, _)| name == reference) {
             return value.clone();
         }
-        let value = secrets::read(reference, secrets::PATIENCE, &leash);
+        // All of a file together have the time of one: the others wait.
+        let left = end.saturating_duration_since(Instant::now());
+        let value = secrets::read(reference, left, &leash);
         known.push((reference.clone(), value.clone()));
         value
     })
@@ -163,11 +168,13 @@ fn imported(mut parsed: Parsed, own: &[Job]) -> Parsed {
             .flat_map(|a| own_ways.iter().map(move |b| (a, b)));
         !pairs.any(|(a, b)| is_same(&a.address, &b.address))
     });
+    let own = own.iter().map(|job| job.name.clone());
+    let mut taken: BTreeSet<String> = own.collect();
     for job in &mut parsed.jobs {
         job.quiet = true;
         let wanted = job.name.clone();
         let mut number = 1;
-        while own.iter().any(|own| own.name == job.name) {
+        while !taken.insert(job.name.clone()) {
             number += 1;
             job.name = format!("{wanted}_{number}");
         }

@@ -10,6 +10,7 @@ pub mod job;
 mod known;
 pub mod load;
 pub mod login;
+mod naming;
 pub mod payload;
 mod problem;
 pub mod query;

@@ -206,7 +206,7 @@ mod tests {
                 "address: unknown scheme",
             ),
             (
-                "{\"address\":\"h\",\"update_every\":0,\"timeout\":\"hunter2\"}",
+                "{\"address\":\"h\",\"update_every\":1.5,\"timeout\":\"hunter2\"}",
                 true,
                 "timeout: not a time; write it like 1, 0.5 or 500ms. update_every: not an interval",
             ),

@@ -13,7 +13,7 @@ use super::reference::Template;
 
 impl Reader<'_> {
     /// `sentinel:` of a job, and what its addresses say beside. Credentials may stand in
-    /// the addresses too; the keys go first. TLS is spoken with all, instances too, where
+    /// the addresses too, and go first there. TLS is spoken with all, instances too, where
     /// one is asked by TLS.
     pub(super) fn sentinel(&mut self, raw: &RawSentinel, job: Location) -> (Sentinel, Options) {
         self.keys(&raw.unknown, &raw.twice, RawSentinel::KEYS, RawJob::KEYS);
@@ -41,8 +41,8 @@ impl Reader<'_> {
             self.error(job, told);
         }
         let own = &mut sentinel.credentials;
-        own.username = username.or(own.username.take());
-        own.password = password.or(own.password.take());
+        own.username = own.username.take().or(username);
+        own.password = own.password.take().or(password);
         for name in raw.masters.iter().flatten() {
             let name = self.value(Some(name), |name| Ok(name.to_owned()));
             sentinel.masters.extend(name);

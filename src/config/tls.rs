@@ -37,8 +37,8 @@ impl Tls {
 /// A sentence that names the key to add.
 pub fn pair(cert: bool, key: bool) -> Result<(), String> {
     match (cert, key) {
-        (true, false) => Err("tls_cert without tls_key; add the file with its key".into()),
-        (false, true) => Err("tls_key without tls_cert; add the file with its certificate".into()),
+        (true, false) => Err("tls_cert without tls_key, so no certificate is shown; add the file with its key".into()),
+        (false, true) => Err("tls_key without tls_cert, so no certificate is shown; add the file with its certificate".into()),
         _ => Ok(()),
     }
 }

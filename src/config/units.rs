@@ -32,29 +32,37 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(bad)
 }
 
-/// Reads a duration as go.d has it: seconds (`1`, `0.5`), or with a unit (`500ms`).
+/// Reads a duration as go.d has it: seconds (`1`, `0.5`), or with units (`500ms`,
+/// `1m30s`).
 ///
 /// # Errors
 /// A sentence that shows how to write it.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "not a time; write it like 1, 0.5 or 500ms".to_owned();
-    let text = text.trim();
-    let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
-        (number, 0.001)
-    } else if let Some(number) = text.strip_suffix('s') {
-        (number, 1.0)
-    } else if let Some(number) = text.strip_suffix('m') {
-        (number, 60.0)
-    } else {
-        (text, 1.0)
-    };
-    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let seconds = number
-        .parse::<f64>()
-        .ok()
-        .filter(|_| plain)
-        .ok_or_else(bad)?;
-    Duration::try_from_secs_f64(seconds * scale).map_err(|_| bad())
+    let mut rest = text.trim();
+    let mut seconds = 0.0;
+    if rest.is_empty() {
+        return Err(bad());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, behind) = rest.split_at(digits.unwrap_or(rest.len()));
+        let unit = behind.find(|c: char| c.is_ascii_digit());
+        let (unit, behind) = behind.split_at(unit.unwrap_or(behind.len()));
+        let scale = match unit.trim() {
+            // Only at the end, and alone: 1m30 is a slip of the pen.
+            "" if number.len() == text.trim().len() => 1.0,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(bad()),
+        };
+        seconds += scale * number.parse::<f64>().map_err(|_| bad())?;
+        rest = behind;
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
 }
 
 #[cfg(test)]
@@ -88,6 +96,12 @@ mod tests {
             ("500ms", Some(500)),
             ("2s", Some(2000)),
             ("1m", Some(60_000)),
+            ("1m30s", Some(90_000)),
+            ("1h", Some(3_600_000)),
+            ("1500us", Some(1)),
+            ("1m30", None),
+            ("m", None),
+            ("1d", None),
             ("inf", None),
             ("nan", None),
             ("-1", None),

@@ -61,6 +61,12 @@ impl Claims {
         }
     }
 
+    /// The process of this machine that a job charts.
+    #[must_use]
+    pub fn process_of(&self, job: &str) -> Option<ProcessId> {
+        self.lock().processes.get(job).copied()
+    }
+
     /// Whether some job charts this process.
     #[must_use]
     pub fn charts(&self, process: ProcessId) -> bool {

@@ -18,7 +18,7 @@ use super::exchange::{self, Exchange, Failed, Stream};
 use super::identify::Ends;
 use super::poll::REFUSED_EVERY;
 use super::tls;
-use super::trouble::Trouble;
+use super::trouble::{self, Trouble};
 
 /// What a connection is called in the server's CLIENT LIST and SLOWLOG.
 pub const NAME: &str = "redis-frag";
@@ -178,7 +178,7 @@ impl Connection {
             named: false,
         };
         if protocol == Protocol::Resp3 {
-            connection.ask(&hello(login)).await?;
+            connection.log_in_by(&hello(login)).await?;
         } else if let Some(password) = &login.password {
             let mut entered = Err(Trouble::WrongPassword);
             if let Some(username) = &login.username {
@@ -186,14 +186,19 @@ impl Connection {
                 match asked {
                     // Redis 5 and older know no users.
                     Err(Trouble::Refused(told)) if told.contains("wrong number of arguments") => {}
-                    asked => entered = Ok(asked?),
+                    asked => entered = Ok(asked.map_err(without_words)?),
                 }
             }
             if entered.is_err() {
-                connection.ask(&auth(None, password)).await?;
+                connection.log_in_by(&auth(None, password)).await?;
             }
         }
         Ok(connection)
+    }
+
+    async fn log_in_by(&mut self, command: &redis::Cmd) -> Result<(), Trouble> {
+        let asked = self.ask(command).await;
+        asked.map(|_| ()).map_err(without_words)
     }
 
     /// Where it begins and ends.
@@ -261,6 +266,44 @@ impl Connection {
         }
     }
 }
+
+/// A refusal of a login without the server's own words: many repeat what they were
+/// sent, passwords and all.
+fn without_words(trouble: Trouble) -> Trouble {
+    let Trouble::Refused(told) = trouble else {
+        return trouble;
+    };
+    let known = LOGIN_REFUSED
+        .iter()
+        .find(|(words, _)| told.starts_with(words));
+    known.map_or(Trouble::WrongPassword, |(_, say)| {
+        Trouble::Refused((*say).to_owned())
+    })
+}
+
+/// How answers to a login begin that are no word on the password, and what is told.
+const LOGIN_REFUSED: &[(&str, &str)] = &[
+    (trouble::NO_HELLO, trouble::NO_HELLO),
+    ("NOPROTO", trouble::NO_HELLO),
+    ("BUSY", "BUSY: a script runs too long"),
+    ("LOADING", "LOADING: it reads its dataset"),
+    ("MASTERDOWN", "MASTERDOWN: its primary is away"),
+    ("TRYAGAIN", "TRYAGAIN"),
+    (
+        "DENIED",
+        "DENIED: it is in protected mode; give it a password (requirepass), or bind it to an \
+         address that this machine reaches",
+    ),
+    (
+        "ERR max number of clients",
+        "ERR max number of clients reached (maxclients)",
+    ),
+    (
+        "ERR unknown command",
+        "ERR it knows no AUTH: rename-command has taken it away, so take the password out of this \
+         job, or it is no Redis",
+    ),
+];
 
 /// Logs in (Redis 2 to now; with a user since 6.0). No database is selected, for INFO
 /// tells of all.

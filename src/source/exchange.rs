@@ -9,7 +9,7 @@ use std::io;
 use redis::{Cmd, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::reply;
+use super::reply::{Malformed, Scan};
 use super::trouble::Trouble;
 
 /// Longest answer to one question, bytes. INFO has some 10 kB and MEMORY MALLOC-STATS
@@ -67,16 +67,18 @@ impl Exchange {
         };
         let written = sent.await;
         let mut came = Vec::with_capacity(ROOM);
+        let mut scan = Scan::default();
         let reply = loop {
-            match reply::end(&came, LONGEST_REPLY) {
+            match scan.end(&came, LONGEST_REPLY) {
                 // What a server says unasked (RESP3) is no reply.
                 Ok(Some(end)) if came.first() == Some(&b'>') => {
                     came.drain(..end);
+                    scan = Scan::default();
                     continue;
                 }
                 Ok(Some(end)) => break &came[..end],
                 Ok(None) => {}
-                Err(reply::Malformed) => return Err(Failed::NoReply),
+                Err(Malformed) => return Err(Failed::NoReply),
             }
             if came.len() > LONGEST_REPLY {
                 return Err(Failed::Broken(io::Error::other("its reply has no end")));

@@ -195,6 +195,9 @@ impl Teller {
             .filter_map(|member| member.shard.as_deref())
         {
             replicas.extend(self.replicas(name).await?);
+            if primaries.len() + replicas.len() > MOST {
+                return Err(Trouble::NotTopology);
+            }
         }
         Ok(View {
             members: sentinel::merged(primaries, replicas),

@@ -10,48 +10,72 @@ const LONGEST_LINE: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Bytes of the first reply in `bytes`; `None` where its end has not come yet.
-///
-/// # Errors
-/// It is no reply, or one of more than `most` bytes.
-pub fn end(bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
-    let mut at = 0;
-    // Values that are still to come: a list counts its own.
-    let mut wanted = 1_usize;
-    while wanted > 0 {
-        // Each has three bytes at least.
-        if wanted > most {
-            return Err(Malformed);
-        }
-        let Some((line, next)) = line(bytes, at)? else {
-            return Ok(None);
-        };
-        at = next;
-        let (kind, rest) = line.split_first().ok_or(Malformed)?;
-        wanted -= 1;
-        match kind {
-            b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => {}
-            b'$' | b'=' | b'!' => {
-                if let Some(length) = count(rest)? {
-                    if length > most {
-                        return Err(Malformed);
-                    }
-                    at += length;
-                    match bytes.get(at..at + 2) {
-                        Some(b"\r\n") => at += 2,
-                        Some(_) => return Err(Malformed),
-                        None => return Ok(None),
-                    }
-                }
-            }
-            b'*' | b'~' | b'>' => wanted += count(rest)?.unwrap_or(0),
-            b'%' => wanted += pairs(rest)?,
-            // Attributes stand before the value that they are about.
-            b'|' => wanted += pairs(rest)? + 1,
-            _ => return Err(Malformed),
+/// Values of one reply: the largest are of clusters, some thirty for each node.
+const MOST_VALUES: usize = 100_000;
+
+/// Looks for the end of the first reply while its bytes come; each is looked at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Scan {
+    /// What is whole so far.
+    at: usize,
+    /// Values that are still to come: a list counts its own.
+    wanted: usize,
+    values: usize,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            at: 0,
+            wanted: 1,
+            values: 0,
         }
     }
-    Ok(Some(at))
+}
+
+impl Scan {
+    /// Bytes of the reply at the beginning of `bytes`, which are those of before and
+    /// more; `None` where its end has not come yet.
+    ///
+    /// # Errors
+    /// It is no reply, or one of more than `most` bytes or too many values.
+    pub fn end(&mut self, bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
+        while self.wanted > 0 {
+            if self.values + self.wanted > MOST_VALUES {
+                return Err(Malformed);
+            }
+            let Some((line, mut next)) = line(bytes, self.at)? else {
+                return Ok(None);
+            };
+            let (kind, rest) = line.split_first().ok_or(Malformed)?;
+            let mut more = 0;
+            match kind {
+                b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => {}
+                b'$' | b'=' | b'!' => {
+                    if let Some(length) = count(rest)? {
+                        if length > most {
+                            return Err(Malformed);
+                        }
+                        next += length;
+                        match bytes.get(next..next + 2) {
+                            Some(b"\r\n") => next += 2,
+                            Some(_) => return Err(Malformed),
+                            None => return Ok(None),
+                        }
+                    }
+                }
+                b'*' | b'~' | b'>' => more = count(rest)?.unwrap_or(0),
+                b'%' => more = pairs(rest)?,
+                // Attributes stand before the value that they are about.
+                b'|' => more = pairs(rest)? + 1,
+                _ => return Err(Malformed),
+            }
+            self.at = next;
+            self.values += 1;
+            self.wanted = self.wanted - 1 + more;
+        }
+        Ok(Some(self.at))
+    }
 }
 
 /// The line that begins at `at`, without its end, and what stands behind it.
@@ -87,6 +111,10 @@ mod tests {
 
     const MOST: usize = 1 << 20;
 
+    fn end(bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
+        Scan::default().end(bytes, most)
+    }
+
     const REPLIES: &[&str] = &[
         "+OK\r\n",
         "-NOAUTH Authentication required.\r\n",
@@ -113,7 +141,13 @@ mod tests {
                 Ok(Some(reply.len())),
                 "{reply:?}"
             );
+            let mut scan = Scan::default();
             for cut in 0..reply.len() {
+                assert_eq!(
+                    scan.end(&bytes.as_bytes()[..cut], MOST),
+                    Ok(None),
+                    "{reply:?}"
+                );
                 assert_eq!(
                     end(&bytes.as_bytes()[..cut], MOST),
                     Ok(None),
@@ -137,7 +171,7 @@ mod tests {
             "$-2\r\n",
             "$4294967296\r\n",
             "$1048577\r\n",
-            "*1048577\r\n",
+            "*100001\r\n",
             "%4294967295\r\n",
             "$1\r\nabc",
             "*?\r\n",

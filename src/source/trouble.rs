@@ -14,6 +14,9 @@ use super::permissions::{self, Command};
 /// Longest piece of a server's own words that is repeated.
 const LONGEST: usize = 160;
 
+/// What is told of a server that cannot speak RESP3.
+pub(super) const NO_HELLO: &str = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
+
 /// Codes of a server that is busy with something else for a while.
 const PASSING: &[&str] = &["BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN"];
 
@@ -124,8 +127,7 @@ impl Trouble {
         // The library knows the words of 6.2 alone: `HELLO`, later 'HELLO'.
         let no_hello = told.starts_with("unknown command") && told.contains("HELLO");
         if no_hello || error.kind() == redis::ErrorKind::RESP3NotSupported {
-            let told = "it knows no HELLO, so no RESP3; take protocol=3 out of address";
-            return Self::Refused(told.to_owned());
+            return Self::Refused(NO_HELLO.to_owned());
         }
         match error.code() {
             Some(code) => Self::Refused(clean(&format!(

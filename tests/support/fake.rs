@@ -41,6 +41,28 @@ impl Fake {
         Self { dir, info }
     }
 
+    /// Starts one that answers every command with an error that repeats it, as proxies do.
+    pub fn echoing() -> Self {
+        let dir = process::short_dir();
+        let listener = UnixListener::bind(dir.path().join("s")).expect("cannot bind a socket");
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || -> Option<()> {
+                    let mut reader = BufReader::new(&stream);
+                    loop {
+                        let words = command(&mut reader)?.join(" ");
+                        let reply = format!("-ERR invalid request: {words}\r\n");
+                        (&stream).write_all(reply.as_bytes()).ok()?;
+                    }
+                });
+            }
+        });
+        Self {
+            dir,
+            info: Arc::default(),
+        }
+    }
+
     /// Where it listens.
     pub fn unix_address(&self) -> String {
         format!("unix://{}", self.dir.path().join("s").display())

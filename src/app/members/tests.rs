@@ -8,6 +8,11 @@ use super::*;
 
 /// `a:1` a primary, `a:1<p` a replica of p, `!` failed, `@` without a place; slots
 /// behind a space.
+/// No name is taken.
+fn nobody() -> Taken {
+    Box::new(|_| false)
+}
+
 fn member(word: &str) -> Member {
     let (who, slots) = word.split_once(' ').unwrap_or((word, ""));
     let (who, primary) = who
@@ -54,7 +59,11 @@ fn told(steps: Vec<Step>) -> Vec<String> {
 }
 
 fn members() -> Members {
-    Members::new("c", &Labels::from([("team".to_owned(), "x".to_owned())]))
+    Members::new(
+        "c",
+        &Labels::from([("team".to_owned(), "x".to_owned())]),
+        nobody(),
+    )
 }
 
 const WHOLE: &[&str] = &["a:1 0-99", "b:2 100-199 300-399", "r:3<a", "s:4<b"];
@@ -198,7 +207,7 @@ fn whose_place_another_has_is_watched_no_more_though_its_own_is_not_told() {
 
 #[test]
 fn names_fit_for_charts_stay_apart_however_long() {
-    let mut members = Members::new(&"j".repeat(100), &Labels::new());
+    let mut members = Members::new(&"j".repeat(100), &Labels::new(), nobody());
     let hosts = ["a.b", "a_b", "x"];
     let view: Vec<Member> = (hosts.iter().zip(10..))
         .map(|(host, port)| Member {
@@ -223,10 +232,18 @@ fn names_fit_for_charts_stay_apart_however_long() {
 }
 
 #[test]
+fn a_name_that_somebody_else_has_is_left_to_him() {
+    let taken: Taken = Box::new(|name| name == "c_h_1");
+    let mut members = Members::new("c", &Labels::new(), taken);
+    let steps = members.see(&view(&["a:1 7-7"]));
+    assert!(matches!(&steps[..], [Step::Start(start)] if start.name == "c_h_1_2"));
+}
+
+#[test]
 fn our_labels_go_before_the_operator_s() {
     let own = [("team", "x"), ("role", "cache")];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut members = Members::new("c", &Labels::from(own));
+    let mut members = Members::new("c", &Labels::from(own), nobody());
     let steps = members.see(&view(&["a:1 7-7"]));
     let [Step::Start(start)] = &steps[..] else {
         panic!("{steps:?}");

@@ -105,9 +105,12 @@ fn certificate(error: &CertificateError, tls: &Tls) -> String {
 pub fn alert(alert: AlertDescription, shows: bool) -> String {
     use AlertDescription as A;
     match alert {
-        A::CertificateRequired | A::HandshakeFailure | A::BadCertificate | A::NoCertificate
-            if !shows =>
-        {
+        A::HandshakeFailure if !shows => {
+            "the server broke off the handshake; either it wants a client certificate (set tls_cert \
+             and tls_key), or both have no cipher or kind of key in common (P-521 is not known here)"
+                .to_owned()
+        }
+        A::CertificateRequired | A::BadCertificate | A::NoCertificate if !shows => {
             "the server wants a client certificate; set tls_cert and tls_key (or let it ask for \
              none: tls-auth-clients no)"
                 .to_owned()
@@ -188,7 +191,7 @@ mod tests {
         use AlertDescription as A;
         for (given, shows, says) in [
             (A::CertificateRequired, false, "wants a client certificate"),
-            (A::HandshakeFailure, false, "wants a client certificate"),
+            (A::HandshakeFailure, false, "P-521"),
             (A::UnknownCA, true, "refuses the certificate"),
             (A::HandshakeFailure, true, "breaks off"),
             (A::InternalError, false, "InternalError"),
