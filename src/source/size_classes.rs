@@ -161,9 +161,12 @@ impl Desk {
         let opened = Connection::open(job, login, &mut last.way);
         let mut connection = opened.await?;
         let server = may_be_asked(&mut connection).await?;
-        connection.introduce(&mut last.way).await?;
         // Noted before, for this may be given up while the server is at it.
         (last.asked, last.came) = (Some(Instant::now()), None);
+        if let Err(trouble) = connection.introduce(&mut last.way).await {
+            last.asked = None;
+            return Err(trouble.into());
+        }
         let told = report(&mut connection, server).await.map(Arc::new);
         last.came = Some((Instant::now(), told.clone()));
         Ok(Answer {
