@@ -21,7 +21,7 @@ use crate::source::trouble::Trouble;
 use super::report::words::clean;
 use super::roster::{Roster, Source};
 use super::schedule;
-use super::watch::Shared;
+use super::shared::Shared;
 
 /// Longest wait for an answer of one that was found.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -18,8 +18,8 @@ use crate::source::trouble::Trouble;
 use super::members::{Members, Step};
 use super::post::{Orders, Post, Report, State};
 use super::schedule;
+use super::shared::Shared;
 use super::tellers::{self, Tellers};
-use super::watch::Shared;
 
 /// Follows a job's members until it is ordered to end.
 pub(super) async fn follow(

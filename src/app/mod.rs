@@ -24,6 +24,7 @@ pub mod report;
 mod roster;
 pub mod schedule;
 pub mod screen;
+mod shared;
 pub mod size_classes;
 mod target;
 mod tellers;

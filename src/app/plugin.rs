@@ -25,7 +25,7 @@ use super::dyncfg::Dyncfg;
 use super::functions::{self, Functions};
 use super::registry::Registry;
 use super::roster::Roster;
-use super::watch::{Names, Nodes, Shared};
+use super::shared::{Names, Nodes, Shared};
 
 /// How long the agent gets to take what is written when the plugin ends. All
 /// must be over within a second.

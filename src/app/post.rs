@@ -15,8 +15,9 @@ use crate::config::job::Job;
 use crate::source::trouble::Trouble;
 
 use super::fleet;
+use super::shared::Shared;
 use super::tellers;
-use super::watch::{Shared, Watch};
+use super::watch::Watch;
 
 /// Pause before an instance whose watch broke down is watched anew.
 const AFTER_PANIC: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use crate::config::same::is_same;
 
 pub(super) use super::post::State;
 use super::post::{Post, Report};
-use super::watch::Shared;
+use super::shared::Shared;
 
 /// Who named a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
