@@ -3,6 +3,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 FUZZ_SECONDS ?= 60
+BENCH_ARGS ?= --sick --peer-exporter debian
 
 .PHONY: help setup build demo test lint bench fuzz install uninstall
 
@@ -10,7 +11,7 @@ help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
 	@echo "make test       run all tests against real servers and a real agent"
 	@echo "make lint       rustfmt and clippy"
-	@echo "make bench      benchmarks"
+	@echo "make bench      one collection, the whole plugin beside its targets (BENCH_ARGS), TLS"
 	@echo "make fuzz       each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly toolchain"
 	@echo "make setup      install what demo and tests need (they do it themselves)"
 	@echo "make install    put the plugin where this machine's Netdata agent looks (as root)"
@@ -33,8 +34,11 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
+# Each says where it misses a target; the others run all the same.
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench collection
+	$(CARGO) bench --locked --bench whole -- $(BENCH_ARGS); whole=$$?; \
+	$(CARGO) bench --locked --bench tls && exit $$whole
 
 # The captures and recordings of the tests are where it begins.
 fuzz:
