@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "netdata/diagnosis.rs",
     "netdata/dyncfg.rs",
     "netdata/functions.rs",
+    "netdata/queue.rs",
     "netdata/reasoning.rs",
     "netdata/reply.rs",
     "netdata/request.rs",

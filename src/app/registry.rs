@@ -1,7 +1,7 @@
 //! What was collected last of every watched instance, for those who ask.
 //!
-//! A collection costs a copy of its figures; everything that is told of them is
-//! worked out when somebody asks. Must not know how they ask.
+//! A collection leaves its figures here; everything that is told of them is worked out
+//! when somebody asks. Must not know how they ask.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -64,27 +64,34 @@ impl Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what was collected of an instance.
-    pub(super) fn update(&self, job: &Arc<Job>, desk: &Arc<Desk>, derived: &Derived<'_>) {
+    /// Takes what was collected of an instance, and what of it depends on those before.
+    pub(super) fn update(
+        &self,
+        job: &Arc<Job>,
+        desk: &Arc<Desk>,
+        sample: Sample,
+        rates: Rates,
+        verdict: Option<Verdict>,
+    ) {
         let mut inner = self.lock();
+        if let Some(entry) = inner.entries.get_mut(&job.name) {
+            entry.take(sample, rates, verdict);
+            return;
+        }
         if let Some((writer, definitions)) = inner.announcement.take() {
-            writer.send(Output {
+            writer.send(&Output {
                 definitions,
                 values: String::new(),
             });
         }
-        if !inner.entries.contains_key(&job.name) {
-            let entry = Entry {
-                job: Arc::clone(job),
-                desk: Arc::clone(desk),
-                up: false,
-                last: None,
-            };
-            inner.entries.insert(job.name.clone(), entry);
-        }
-        if let Some(entry) = inner.entries.get_mut(&job.name) {
-            entry.take(derived);
-        }
+        let mut entry = Entry {
+            job: Arc::clone(job),
+            desk: Arc::clone(desk),
+            up: false,
+            last: None,
+        };
+        entry.take(sample, rates, verdict);
+        inner.entries.insert(job.name.clone(), entry);
     }
 
     /// The instance is watched no more.
@@ -119,18 +126,17 @@ impl Registry {
 }
 
 impl Entry {
-    fn take(&mut self, derived: &Derived<'_>) {
-        self.up = derived.sample.answered();
+    fn take(&mut self, sample: Sample, rates: Rates, verdict: Option<Verdict>) {
+        self.up = sample.answered();
         if !self.up {
             return;
         }
-        let at = derived.sample.at;
-        let same = self.last.as_ref().filter(|l| l.verdict == derived.verdict);
+        let same = self.last.as_ref().filter(|last| last.verdict == verdict);
         self.last = Some(Last {
-            since: same.map_or(at, |last| last.since),
-            sample: derived.sample.clone(),
-            rates: derived.rates,
-            verdict: derived.verdict,
+            since: same.map_or(sample.at, |last| last.since),
+            sample,
+            rates,
+            verdict,
         });
     }
 
@@ -178,11 +184,9 @@ mod tests {
                 None => Sample::unreachable(SECOND * second),
             };
             let desk = Arc::new(Desk::new(Arc::clone(&job)));
-            registry.update(
-                &job,
-                &desk,
-                &Derived::new(&sample, &job.thresholds, &mut history),
-            );
+            let derived = Derived::new(&sample, &job.thresholds, &mut history);
+            let (rates, verdict) = (derived.rates, derived.verdict);
+            registry.update(&job, &desk, sample, rates, verdict);
         }
     }
 

@@ -121,7 +121,7 @@ impl Watch {
                 },
             }
         };
-        self.shared.writer.send(self.stream.end());
+        self.end_charts();
         match next {
             Next::Instead(job) => Some(job),
             _ => None,
@@ -131,7 +131,7 @@ impl Watch {
     /// Takes its charts off the dashboard for as long as another job has the server.
     fn rest(&mut self) {
         if !std::mem::replace(&mut self.yields, true) {
-            self.shared.writer.send(self.stream.end());
+            self.end_charts();
             self.shared.registry.forget(&self.job.name);
             (self.report)(State::Running);
         }
@@ -147,7 +147,7 @@ impl Watch {
         sleep(schedule::wait(wall, self.every, self.slot)).await;
         let now = self.shared.epoch.elapsed();
         if now < self.outage.next_try {
-            self.write(&Sample::unreachable(now));
+            self.write(Sample::unreachable(now));
             return Next::Again;
         }
         match self
@@ -176,7 +176,7 @@ impl Watch {
                 }
                 self.outage.over(&self.job);
                 self.classes.fill(&mut sample).await;
-                self.write(&sample);
+                self.write(sample);
             }
             Err(trouble) => {
                 let now = self.shared.epoch.elapsed();
@@ -189,7 +189,7 @@ impl Watch {
                 }
                 self.outage.told(&self.job, trouble, now);
                 self.outage.next_try = now + self.pause();
-                self.write(&Sample::unreachable(now));
+                self.write(Sample::unreachable(now));
                 if !self.outage.reached
                     && let Some(other) = self.other_way().await
                 {
@@ -262,22 +262,25 @@ impl Watch {
         run_id.is_none_or(|id| claims.claim(id, &self.job.name, self.rank))
     }
 
-    fn write(&mut self, sample: &Sample) {
+    fn end_charts(&mut self) {
+        (self.shared.writer).write(|output| *output = self.stream.end());
+    }
+
+    fn write(&mut self, sample: Sample) {
         if self.yields || (self.job.quiet && !self.outage.reached) {
             return;
         }
-        let derived = Derived::new(sample, &self.job.thresholds, &mut self.history);
+        let derived = Derived::new(&sample, &self.job.thresholds, &mut self.history);
         let (dropped, lost) = (self.shared.writer.dropped(), self.shared.writer.lost());
         if lost != self.lost {
             self.lost = lost;
             self.stream.define_again();
         }
-        self.shared
-            .registry
-            .update(&self.job, self.classes.desk(), &derived);
-        let output = self.stream.write(&derived, dropped == self.dropped);
-        self.dropped = dropped;
-        self.shared.writer.send(output);
+        let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
+        (self.shared.writer).write(|output| *output = self.stream.write(&derived, continued));
+        let (rates, verdict) = (derived.rates, derived.verdict);
+        let desk = self.classes.desk();
+        (self.shared.registry).update(&self.job, desk, sample, rates, verdict);
     }
 }
 

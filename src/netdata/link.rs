@@ -1,10 +1,9 @@
 //! stdin and stdout: the only place that touches them while the plugin runs.
 //!
 //! A thread each, so that a full pipe never holds up polling and a pending read
-//! never delays the exit. What waits for a slow agent is bounded: the newest
-//! values win. Must not know what the lines mean.
+//! never delays the exit. What waits for a slow agent is in `queue.rs`. Must not know
+//! what the lines mean.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -16,62 +15,52 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
 use super::lines;
+use super::queue::Queue;
 use super::reply::Answer;
 use super::request::{Reader, Request};
 use super::stream::Output;
 
-/// Bytes of values that may wait for the agent: some two seconds of a thousand
-/// instances. Beyond it all waiting values go, and what is collected next begins anew.
-pub const MOST_WAITING: usize = 4 << 20;
+/// How long the writing thread waits for more after the first lines came: instances
+/// that are asked together answer within it, and what they say is one write. Each
+/// wake-up would cost more than what is written.
+const TOGETHER: Duration = Duration::from_millis(5);
 
-/// Bytes of definitions that may wait: those of two thousand instances. Beyond it all
-/// that waits goes, and everything is defined anew.
-pub const MOST_DEFINITIONS: usize = 64 << 20;
-
-/// Bytes and number of answers that may wait for the agent: the table of a
-/// thousand instances, several times. Bodies that several share count once.
-pub const MOST_ANSWERS: (usize, usize) = (8 << 20, 4096);
-
-/// Number of answers beyond which not even a refusal is kept: who has so many
-/// calls open reads nothing.
-const MOST_REFUSALS: usize = 2 * MOST_ANSWERS.1;
-
-/// Bytes that are handed to the agent at once; what is collected meanwhile waits
-/// for no more than these.
-const ONE_WRITE: usize = 128 << 10;
-
-enum Block {
-    Definitions(String),
-    Values(String),
-}
+/// Bytes of the buffer that is kept for what one instance says: its values.
+const MOST_KEPT: usize = 16 << 10;
 
 #[derive(Default)]
-struct Queue {
-    blocks: VecDeque<Block>,
-    waiting: usize,
-    dropped: u64,
-    /// Bytes of definitions that wait.
-    defining: usize,
-    lost: u64,
-    /// Whole answers. They wait until what is collected is written.
-    answers: VecDeque<Answer>,
-    /// Bytes of these.
-    answering: usize,
+struct State {
+    queue: Queue,
+    /// The writing thread waits to be woken.
+    idle: bool,
     writing: bool,
     broken: bool,
 }
 
 #[derive(Default)]
 struct Shared {
-    queue: Mutex<Queue>,
-    changed: Condvar,
+    state: Mutex<State>,
+    /// Something is to be written.
+    came: Condvar,
+    /// All is written, or nobody reads any more.
+    went: Condvar,
+    /// What one instance says, before it is put into the queue.
+    said: Mutex<Output>,
 }
 
 impl Shared {
     /// A thread that panicked while holding the queue left it whole: every change
     /// is a single push or pop.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the writing thread go on, where it waits.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        if std::mem::take(&mut state.idle) {
+            drop(state);
+            self.came.notify_one();
+        }
     }
 }
 
@@ -95,162 +84,95 @@ impl Writer {
             .spawn(move || {
                 if let Err(error) = write_all(&theirs, out) {
                     theirs.lock().broken = true;
-                    theirs.changed.notify_all();
+                    theirs.went.notify_all();
                     broken(error);
                 }
             })?;
         Ok(Self { shared })
     }
 
-    /// Puts lines into the queue. Never waits.
-    pub fn send(&self, output: Output) {
-        let mut queue = self.shared.lock();
-        if queue.broken {
+    /// Puts the lines that `say` appends into the queue. Never waits for the agent.
+    pub fn write(&self, say: impl FnOnce(&mut Output)) {
+        // Whoever panicked left half a sentence: it is cleared away.
+        let said = self.shared.said.lock();
+        let said = &mut *said.unwrap_or_else(PoisonError::into_inner);
+        said.definitions.clear();
+        said.values.clear();
+        say(said);
+        self.send(said);
+        // What an instance says when all its charts are new is not said again soon.
+        said.definitions.shrink_to(MOST_KEPT);
+        said.values.shrink_to(MOST_KEPT);
+    }
+
+    /// Puts lines into the queue. Never waits for the agent.
+    pub fn send(&self, output: &Output) {
+        let mut state = self.shared.lock();
+        if state.broken {
             return;
         }
-        if queue.defining + output.definitions.len() > MOST_DEFINITIONS {
-            // Values without their definitions end a plugin, so all goes.
-            queue.blocks.clear();
-            (queue.waiting, queue.defining) = (0, 0);
-            queue.dropped += 1;
-            queue.lost += 1;
-            return;
-        }
-        if !output.definitions.is_empty() {
-            queue.defining += output.definitions.len();
-            queue
-                .blocks
-                .push_back(Block::Definitions(output.definitions));
-        }
-        if queue.waiting + output.values.len() > MOST_WAITING {
-            // The new ones go too: they continue from values that are lost.
-            queue
-                .blocks
-                .retain(|block| matches!(block, Block::Definitions(_)));
-            queue.waiting = 0;
-            queue.dropped += 1;
-        } else if !output.values.is_empty() {
-            queue.waiting += output.values.len();
-            queue.blocks.push_back(Block::Values(output.values));
-        }
-        drop(queue);
-        self.shared.changed.notify_all();
+        state.queue.put(output);
+        self.shared.wake(state);
     }
 
     /// Puts an answer into the queue; where too much waits already, `instead`,
     /// which should be short. Whether one of them was taken. Never waits.
     pub fn answer(&self, answer: Answer, instead: impl FnOnce() -> Answer) -> bool {
-        let mut queue = self.shared.lock();
-        let (bytes, number) = MOST_ANSWERS;
-        let weight = queue.weight(&answer);
-        let full = queue.answering + weight > bytes || queue.answers.len() >= number;
-        if queue.broken || queue.answers.len() >= MOST_REFUSALS {
-            return false;
-        }
-        let answer = if full { instead() } else { answer };
-        queue.answering += queue.weight(&answer);
-        queue.answers.push_back(answer);
-        drop(queue);
-        self.shared.changed.notify_all();
-        true
+        let mut state = self.shared.lock();
+        let taken = !state.broken && state.queue.answer(answer, instead);
+        self.shared.wake(state);
+        taken
     }
 
     /// How often waiting definitions were thrown away, and all values with them. Who
     /// sees this number grow must define everything anew.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.shared.lock().lost
+        self.shared.lock().queue.lost()
     }
 
     /// How often waiting values were thrown away. Who sees this number grow must
     /// not continue from values sent before.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.shared.lock().dropped
+        self.shared.lock().queue.dropped()
     }
 
     /// Waits until the agent has taken everything, but no longer than `patience`.
     pub fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
-        let mut queue = self.shared.lock();
-        while !queue.broken && (queue.writing || !queue.is_empty()) {
+        let mut state = self.shared.lock();
+        while !state.broken && (state.writing || !state.queue.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let waited = self.shared.changed.wait_timeout(queue, left);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.shared.went.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-}
-
-impl Queue {
-    fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.answers.is_empty()
-    }
-
-    /// Bytes that an answer would add.
-    fn weight(&self, answer: &Answer) -> usize {
-        let last = self.answers.back();
-        let shared = last.is_some_and(|last| Arc::ptr_eq(&last.body, &answer.body));
-        answer.own() + if shared { 0 } else { answer.body.len() }
-    }
-
-    /// Takes whole blocks, about [`ONE_WRITE`]: first what is collected.
-    fn take(&mut self, text: &mut String) {
-        while text.len() < ONE_WRITE {
-            if let Some(block) = self.blocks.pop_front() {
-                match block {
-                    Block::Definitions(lines) => {
-                        self.defining -= lines.len();
-                        text.push_str(&lines);
-                    }
-                    Block::Values(lines) => {
-                        self.waiting -= lines.len();
-                        text.push_str(&lines);
-                    }
-                }
-            } else if let Some(answer) = self.answers.pop_front() {
-                text.push_str(&answer.head);
-                text.push_str(&answer.body);
-                text.push_str(&answer.tail);
-                if self.answers.is_empty() {
-                    self.answering = 0;
-                } else {
-                    // What it shares with the next one still waits.
-                    let weight = self.weight_before_next(&answer);
-                    self.answering = self.answering.saturating_sub(weight);
-                }
-            } else {
-                break;
-            }
-        }
-    }
-
-    fn weight_before_next(&self, answer: &Answer) -> usize {
-        let next = self.answers.front();
-        let shared = next.is_some_and(|next| Arc::ptr_eq(&next.body, &answer.body));
-        answer.own() + if shared { 0 } else { answer.body.len() }
     }
 }
 
 fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
     let mut text = String::new();
     loop {
-        let mut queue = shared.lock();
-        queue.writing = false;
-        while queue.is_empty() {
-            shared.changed.notify_all();
-            queue = shared
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+        let mut state = shared.lock();
+        state.writing = false;
+        if state.queue.is_empty() {
+            while state.queue.is_empty() {
+                shared.went.notify_all();
+                state.idle = true;
+                let woken = shared.came.wait(state);
+                state = woken.unwrap_or_else(PoisonError::into_inner);
+            }
+            state.idle = false;
+            drop(state);
+            thread::sleep(TOGETHER);
+            state = shared.lock();
         }
-        text.clear();
-        text.shrink_to(2 * ONE_WRITE);
-        queue.take(&mut text);
-        queue.writing = true;
-        drop(queue);
+        state.queue.take(&mut text);
+        state.writing = true;
+        drop(state);
         out.write_all(text.as_bytes())?;
         out.flush()?;
     }
@@ -334,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_definitions_stay_and_the_newest_values_win() {
+    fn nobody_waits_for_a_reader_that_is_stuck_and_it_gets_all_in_order() {
         let (open, gate) = mpsc::channel();
         let taken = Arc::new(Mutex::new(Vec::new()));
         let stuck = Stuck {
@@ -342,104 +264,46 @@ mod tests {
             taken: Arc::clone(&taken),
         };
         let writer = Writer::start(stuck, |_| {}).unwrap();
-        writer.send(values("first\n"));
-        while !writer.shared.lock().writing {
-            thread::yield_now();
+        let mut want = String::new();
+        for number in 0..100 {
+            want.push_str(&format!("{number}\n"));
+            writer.write(|said| said.values.push_str(&format!("{number}\n")));
         }
-        writer.send(Output {
-            definitions: "CHART\n".into(),
-            values: "old\n".into(),
-        });
-        let big = "x".repeat(MOST_WAITING / 4);
-        for _ in 0..40 {
-            writer.send(values(&big));
-            assert!(writer.shared.lock().waiting <= MOST_WAITING);
-        }
-        writer.send(values("newest\n"));
-        // Room for the three of them that fit behind the first, then for four each.
-        assert_eq!(writer.dropped(), 8);
-        drop(open);
-        writer.drain(Duration::from_secs(5));
-        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
-        assert!(
-            text.starts_with("first\nCHART\n") && text.ends_with("newest\n"),
-            "{:.40}",
-            text
-        );
-        assert!(!text.contains("old\n"));
-    }
-
-    /// Instances that come and go define charts again and again.
-    #[test]
-    fn definitions_are_bounded_too_and_their_loss_is_told() {
-        let (open, gate) = mpsc::channel();
-        let stuck = Stuck {
-            gate,
-            taken: Arc::default(),
-        };
-        let writer = Writer::start(stuck, |_| {}).unwrap();
-        let definitions = "x".repeat(MOST_DEFINITIONS / 8);
-        for _ in 0..20 {
-            writer.send(Output {
-                definitions: definitions.clone(),
-                values: "v".into(),
-            });
-            let queue = writer.shared.lock();
-            assert!(queue.defining <= MOST_DEFINITIONS, "{}", queue.defining);
-        }
-        assert!(writer.lost() >= 1 && writer.dropped() >= writer.lost());
-        drop(open);
-    }
-
-    #[test]
-    fn answers_are_whole_bounded_and_behind_what_is_collected() {
-        let (open, gate) = mpsc::channel();
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let stuck = Stuck {
-            gate,
-            taken: Arc::clone(&taken),
-        };
-        let writer = Writer::start(stuck, |_| {}).unwrap();
-        writer.send(values("first\n"));
-        while !writer.shared.lock().writing {
-            thread::yield_now();
-        }
-        let body: Arc<str> = "x".repeat(1 << 20).into();
-        let busy = |id: &str| Answer::error(id, 503, "busy");
-        let give = |id: &str, body: &Arc<str>| {
-            let answer = Answer::new(id, 200, Arc::clone(body), 0);
-            writer.answer(answer, || busy(id))
-        };
-        // Many share one body, and weigh little.
-        for number in 0..20 {
-            assert!(give(&format!("shared{number}"), &body));
-        }
-        for number in 0..20 {
-            assert!(give(&format!("own{number}"), &body.to_string().into()));
-        }
-        writer.send(values("newest\n"));
-        assert!(writer.shared.lock().answering <= MOST_ANSWERS.0 + 20 * 100);
-        let short: Arc<str> = "{}\n".into();
-        let mut kept = 40;
-        while give("more", &short) {
-            kept += 1;
-        }
-        assert_eq!(kept, MOST_REFUSALS);
+        writer.drain(Duration::from_millis(50));
+        assert!(taken.lock().unwrap().is_empty(), "it is stuck");
+        writer.answer(Answer::error("id", 503, "busy"), || unreachable!());
         drop(open);
         writer.drain(Duration::from_secs(20));
-        assert_eq!(writer.shared.lock().answering, 0);
         let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
-        assert!(text.starts_with("first\nnewest\nFUNCTION_RESULT_BEGIN shared0 200"));
-        let count = |what: &str| text.matches(what).count();
-        assert_eq!(count("FUNCTION_RESULT_BEGIN shared"), 20);
-        let refused = (0..20).filter(|n| text.contains(&format!("BEGIN own{n} 503")));
-        assert_eq!(
-            refused.count(),
-            14,
-            "6 of 1 MiB beside the first and the heads"
-        );
-        assert_eq!(count("FUNCTION_RESULT_BEGIN"), MOST_REFUSALS);
-        assert_eq!(count("FUNCTION_RESULT_END\n"), MOST_REFUSALS);
+        assert!(text.starts_with(&want), "{text:.40}");
+        assert!(text.ends_with("FUNCTION_RESULT_END\n"), "{text}");
+    }
+
+    #[test]
+    fn half_a_sentence_is_not_said() {
+        let (tell, told) = mpsc::channel();
+        struct Telling(mpsc::Sender<String>);
+        impl Write for Telling {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                self.0.send(text).map_err(|_| io::ErrorKind::Other)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let writer = Writer::start(Telling(tell), |_| {}).unwrap();
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            writer.write(|said| {
+                said.values.push_str("half");
+                panic!("a defect met by one instance");
+            });
+        }));
+        assert!(broken.is_err());
+        writer.write(|said| said.values.push_str("whole\n"));
+        let text = told.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(text, "whole\n");
     }
 
     #[test]
@@ -455,7 +319,7 @@ mod tests {
         }
         let (tell, told) = mpsc::channel();
         let writer = Writer::start(Closed, move |error| tell.send(error.kind()).unwrap()).unwrap();
-        writer.send(values("x\n"));
+        writer.send(&values("x\n"));
         let kind = told.recv_timeout(Duration::from_secs(5)).unwrap();
         assert_eq!(kind, io::ErrorKind::BrokenPipe);
         let start = Instant::now();

@@ -10,6 +10,7 @@ pub mod dyncfg;
 pub mod functions;
 mod lines;
 pub mod link;
+pub mod queue;
 pub mod reasoning;
 pub mod reply;
 pub mod request;
