@@ -6,6 +6,8 @@
 mod expressions;
 mod verdicts;
 
+pub(crate) use verdicts::made_up;
+
 use std::path::Path;
 use std::time::Duration;
 

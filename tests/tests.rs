@@ -21,6 +21,7 @@ mod output;
 mod permissions;
 mod plugin;
 mod secrets;
+mod streaming;
 mod support;
 mod tls;
 mod topology;

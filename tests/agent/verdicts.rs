@@ -8,7 +8,7 @@ use crate::support::{Fake, eventually};
 
 /// A made-up INFO of a server with jemalloc: bytes used, allocated, active,
 /// resident and RSS, and what else it says.
-fn made_up(
+pub(crate) fn made_up(
     version: &str,
     [used, allocated, active, resident, rss]: [i64; 5],
     more: &str,

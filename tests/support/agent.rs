@@ -6,8 +6,10 @@
 mod ask;
 mod log;
 mod settings;
+mod streaming;
 
 pub use ask::Point;
+pub use streaming::Received;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -105,14 +107,6 @@ impl AgentBuilder {
 
     /// Starts it and waits until it answers; panics with its log otherwise.
     pub fn start(self) -> Agent {
-        let netdata = std::env::var_os("REDIS_FRAG_TEST_NETDATA")
-            .filter(|path| !path.is_empty())
-            .map_or_else(|| PathBuf::from(NETDATA), PathBuf::from);
-        assert!(
-            netdata.is_file(),
-            "no Netdata agent at {}: run `make setup`, or set REDIS_FRAG_TEST_NETDATA to its path",
-            netdata.display()
-        );
         for _ in 0..PORT_ATTEMPTS {
             let dir = process::short_dir();
             let port = process::free_port();
@@ -120,7 +114,7 @@ impl AgentBuilder {
             if let Some(install) = &self.install {
                 install(dir.path());
             }
-            let child = self.launch(&netdata, dir.path());
+            let child = launch(dir.path(), self.tie);
             let mut agent = Agent {
                 child,
                 port,
@@ -129,7 +123,7 @@ impl AgentBuilder {
                 tie: self.tie,
                 dir: Some(dir),
             };
-            match agent.wait_until_up() {
+            match agent.wait_until_up(0) {
                 Ok(()) => return agent,
                 // Its own words: it says the port's owner's error, then ends.
                 Err(_) if agent.log().contains("Cannot bind to") => {}
@@ -138,29 +132,41 @@ impl AgentBuilder {
         }
         panic!("the agent did not start: {PORT_ATTEMPTS} ports in a row were taken");
     }
+}
 
-    fn launch(&self, netdata: &Path, dir: &Path) -> Child {
-        let out = std::fs::File::create(dir.join("out"))
-            .unwrap_or_else(|e| panic!("cannot create {}/out: {e}", dir.display()));
-        process::spawn(netdata, self.tie, |command| {
-            for (name, _) in std::env::vars_os() {
-                if name.to_string_lossy().starts_with("NETDATA") {
-                    command.env_remove(name);
-                }
+/// Runs the agent that was laid out in this folder.
+fn launch(dir: &Path, tie: Tie) -> Child {
+    let netdata = std::env::var_os("REDIS_FRAG_TEST_NETDATA")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| PathBuf::from(NETDATA), PathBuf::from);
+    assert!(
+        netdata.is_file(),
+        "no Netdata agent at {}: run `make setup`, or set REDIS_FRAG_TEST_NETDATA to its path",
+        netdata.display()
+    );
+    let out = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("out"))
+        .unwrap_or_else(|e| panic!("cannot write {}/out: {e}", dir.display()));
+    process::spawn(&netdata, tie, |command| {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NETDATA") {
+                command.env_remove(name);
             }
-            command
-                .arg("-D")
-                .arg("-c")
-                .arg(dir.join("netdata.conf"))
-                .arg("-P")
-                .arg(dir.join("pid"))
-                .current_dir(dir)
-                .stdin(Stdio::null())
-                .stderr(out.try_clone().expect("cannot copy a file handle"))
-                .stdout(out);
-        })
-        .unwrap_or_else(|e| panic!("cannot run {}: {e}", netdata.display()))
-    }
+        }
+        command
+            .arg("-D")
+            .arg("-c")
+            .arg(dir.join("netdata.conf"))
+            .arg("-P")
+            .arg(dir.join("pid"))
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stderr(out.try_clone().expect("cannot copy a file handle"))
+            .stdout(out);
+    })
+    .unwrap_or_else(|e| panic!("cannot run {}: {e}", netdata.display()))
 }
 
 /// A running agent, which ends and takes its folder along when dropped.
@@ -241,6 +247,20 @@ impl Agent {
         process::stop(&mut self.child, STOP_PATIENCE);
     }
 
+    /// Runs it again after [`Agent::stop`], with all that it kept and at the same port;
+    /// waits until it answers.
+    pub fn start_again(&mut self) {
+        self.stop();
+        let logged = self.log().len();
+        self.child = launch(self.dir(), self.tie);
+        if let Err(why) = self.wait_until_up(logged) {
+            panic!(
+                "the agent did not start again: {why}; its log:\n{}",
+                self.log()
+            );
+        }
+    }
+
     /// Leaves a [detached](AgentBuilder::detached) agent running; its process
     /// id and folder.
     pub fn keep(mut self) -> (u32, PathBuf) {
@@ -252,7 +272,8 @@ impl Agent {
         (self.pid(), dir.keep())
     }
 
-    fn wait_until_up(&mut self) -> Result<(), String> {
+    /// `logged`: bytes of its log that an earlier run wrote.
+    fn wait_until_up(&mut self, logged: usize) -> Result<(), String> {
         let start = Instant::now();
         while start.elapsed() < START_LIMIT {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -260,7 +281,7 @@ impl Agent {
             }
             // Its own log first: another agent may answer at this port.
             let up = format!("listening on 'tcp:127.0.0.1:{}'", self.port);
-            if self.log().contains(&up) && self.try_get("/api/v1/info").is_ok() {
+            if self.log()[logged..].contains(&up) && self.try_get("/api/v1/info").is_ok() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -26,7 +26,7 @@ pub mod sentinels;
 pub mod servers;
 pub mod swap;
 
-pub use agent::{Agent, AgentBuilder};
+pub use agent::{Agent, AgentBuilder, Received};
 pub use certificates::{Authority, Certificate};
 pub use cgroup::Cgroup;
 pub use checker::{AnswerSeen, ChartSeen, Checker, ConfigSeen, DimensionSeen};

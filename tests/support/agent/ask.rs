@@ -67,21 +67,7 @@ impl Agent {
         let Ok(answer) = self.try_get(&path) else {
             return Vec::new();
         };
-        let names: Vec<&str> = strings(&answer["labels"]).skip(1).collect();
-        let mut points: Vec<Point> = rows(&answer["data"])
-            .filter_map(|row| {
-                let (time, values) = row.split_first()?;
-                let values = names.iter().zip(values);
-                Some((
-                    time.as_u64()?,
-                    values
-                        .map(|(name, value)| (name.to_string(), value.as_f64()))
-                        .collect(),
-                ))
-            })
-            .collect();
-        points.sort_by_key(|(time, _)| *time);
-        points
+        points(&answer)
     }
 
     /// The last stored value of a dimension (by its name) in the last minute.
@@ -109,6 +95,25 @@ impl Agent {
         let status = alarms[format!("{chart}.{alarm}")]["status"].as_str()?;
         Some(status.to_string())
     }
+}
+
+/// What `format=json` answers, oldest first.
+pub(super) fn points(answer: &Value) -> Vec<Point> {
+    let names: Vec<&str> = strings(&answer["labels"]).skip(1).collect();
+    let mut points: Vec<Point> = rows(&answer["data"])
+        .filter_map(|row| {
+            let (time, values) = row.split_first()?;
+            let values = names.iter().zip(values);
+            Some((
+                time.as_u64()?,
+                values
+                    .map(|(name, value)| (name.to_string(), value.as_f64()))
+                    .collect(),
+            ))
+        })
+        .collect();
+    points.sort_by_key(|(time, _)| *time);
+    points
 }
 
 fn strings(value: &Value) -> impl Iterator<Item = &str> {

@@ -15,9 +15,14 @@ const QUIET_COMPLAINTS: &[&str] = &[
 ];
 const OF_A_PLUGIN: &str = " : PLUGINSD[";
 
-/// Known of 1.37, which says it of each alert file made for 1.43 and later,
-/// and loads the rest of it.
-const HARMLESS: &str = "has unknown key 'summary'";
+const HARMLESS: &[&str] = &[
+    // 1.37 says it of each alert file made for 1.43 and later, and loads the rest of it.
+    "has unknown key 'summary'",
+    // A child says it in the collector's thread while its parent cannot be reached.
+    "not ready - collected metrics are not sent to parent",
+    // A parent that ends says it of each chart of a child that it kept in memory.
+    "Cannot read left-over chart directory to be deleted",
+];
 
 /// Lines of the agent's helper process, which lack the agent's prefix.
 const HELPER: &[&str] = &[
@@ -77,7 +82,9 @@ fn is_complaint(line: &str, hostname: &str) -> bool {
     };
     // Many lines name the host, which a test may have called after us.
     let about = line.replace(hostname, "");
-    if line.contains(HARMLESS) || !ABOUT_US.iter().any(|name| about.contains(name)) {
+    if HARMLESS.iter().any(|words| line.contains(words))
+        || !ABOUT_US.iter().any(|name| about.contains(name))
+    {
         return false;
     }
     level != "INFO"

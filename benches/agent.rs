@@ -1,0 +1,333 @@
+//! What a real Netdata agent costs for the instances of the plugin: CPU and resident
+//! memory of the agent with 0 to 500 of them, in memory and with the disk database,
+//! and of a parent that one to five such agents stream to; the plugin's own beside it.
+//!
+//! `cargo bench --bench agent`, about ten minutes. REDIS_FRAG_BENCH_SECONDS sets how
+//! long each is watched. All instances are jobs over four real servers.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on should stop"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Agent, AgentBuilder, Kind, Server};
+
+const SHIPPED: &str = include_str!("../health.d/redis_frag.conf");
+
+/// Until every chart is there.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// Between that and the first reading: definitions, replication and first alerts are over.
+const SETTLED: Duration = Duration::from_secs(15);
+
+const WATCHED: Duration = Duration::from_secs(30);
+
+/// Seconds of values that an agent keeps in memory, as Netdata advises for a child.
+const RETENTION: &str = "1200";
+
+fn main() {
+    let watched = std::env::var("REDIS_FRAG_BENCH_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map_or(WATCHED, Duration::from_secs);
+    let servers: Vec<Server> = Kind::ALL.into_iter().map(Server::start).collect();
+    say(&format!(
+        "{}\neach watched for {} s, one collection a second, jobs over {} real servers by unix socket\n",
+        machine(),
+        watched.as_secs(),
+        servers.len()
+    ));
+    say(&Cost::head());
+    for mode in ["ram", "dbengine"] {
+        let costs = [0, 10, 100, 500].map(|count| alone(&servers, count, mode, watched));
+        say(&costs[2].beyond(&costs[0]));
+        say(&format!("{}\n", costs[3].beyond(&costs[2])));
+    }
+    let costs = [(1, 0), (1, 100), (5, 100)]
+        .map(|(children, each)| streamed(&servers, children, each, watched));
+    say(&costs[1].beyond(&costs[0]));
+    say(&costs[2].beyond(&costs[1]));
+    say("\ncargo bench --bench agent");
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark's result, for a person")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// An agent that keeps, judges and shows what it collects.
+fn alone(servers: &[Server], count: usize, mode: &str, watched: Duration) -> Cost {
+    let agent = judging(kept(Agent::builder(), mode))
+        .plugin(plugin())
+        .user_config("redis-frag.conf", &jobs(servers, count, ""))
+        .start();
+    settle(|| agent.charts(), count);
+    let mut readings = [Reading::begin(agent.pid()), Reading::begin(only(&agent))];
+    std::thread::sleep(watched);
+    let [agent_cost, plugin] = readings.each_mut().map(|reading| reading.end());
+    let (charts, dimensions) = counted(&agent.charts());
+    assert_eq!(agent.complaints(), Vec::<String>::new());
+    let cost = Cost {
+        what: format!("agent, {mode}"),
+        instances: count,
+        charts,
+        dimensions,
+        agent: agent_cost,
+        plugin: Some(plugin),
+    };
+    say(&cost.row());
+    cost
+}
+
+/// A parent with the disk database and the alerts, and the children that stream to it
+/// and keep a little in memory. The cost is the parent's; the first child's is said
+/// beside.
+fn streamed(servers: &[Server], children: usize, each: usize, watched: Duration) -> Cost {
+    let parent = judging(kept(Agent::builder().hostname("parent"), "dbengine"))
+        .takes_streams("dbengine")
+        .start();
+    let children: Vec<Agent> = (0..children)
+        .map(|number| {
+            kept(Agent::builder().hostname(&format!("child{number}")), "ram")
+                .setting("health", "enabled", "no")
+                .plugin(plugin())
+                .user_config(
+                    "redis-frag.conf",
+                    &jobs(servers, each, &format!("c{number}")),
+                )
+                .streams_to(&parent)
+                .start()
+        })
+        .collect();
+    for child in &children {
+        settle(|| parent.received_from(child).charts(), each);
+    }
+    let mut of_parent = Reading::begin(parent.pid());
+    let mut of_children: Vec<[Reading; 2]> = children
+        .iter()
+        .map(|child| [Reading::begin(child.pid()), Reading::begin(only(child))])
+        .collect();
+    std::thread::sleep(watched);
+    let agent = of_parent.end();
+    let [child, plugin] = of_children[0].each_mut().map(|reading| reading.end());
+    let counts = children
+        .iter()
+        .map(|child| counted(&parent.received_from(child).charts()));
+    let (charts, dimensions) = counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let cost = Cost {
+        what: format!("parent of {}, dbengine", children.len()),
+        instances: children.len() * each,
+        charts,
+        dimensions,
+        agent,
+        plugin: None,
+    };
+    say(&cost.row());
+    let first = Cost {
+        what: "  one child of it, ram".to_string(),
+        instances: each,
+        charts: charts / children.len(),
+        dimensions: dimensions / children.len(),
+        agent: child,
+        plugin: Some(plugin),
+    };
+    say(&first.row());
+    cost
+}
+
+fn plugin() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_redis-frag"))
+}
+
+fn kept(builder: AgentBuilder, mode: &str) -> AgentBuilder {
+    builder
+        .setting("db", "mode", mode)
+        .setting("db", "retention", RETENTION)
+}
+
+/// With the alerts as they are shipped to an agent before 1.43.
+fn judging(builder: AgentBuilder) -> AgentBuilder {
+    let lines = SHIPPED.lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("summary:"));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    builder
+        .health("redis_frag.conf", &text)
+        .setting("health", "run at least every seconds", "10")
+}
+
+fn jobs(servers: &[Server], count: usize, prefix: &str) -> String {
+    let job = |(number, server): (usize, &Server)| {
+        let address = server.unix_address();
+        format!("  - {{name: {prefix}job{number:03}, address: '{address}', timeout: 5}}\n")
+    };
+    let jobs: String = (0..count).zip(servers.iter().cycle()).map(job).collect();
+    if count == 0 {
+        return "discovery:\n  local: no\njobs: []\n".to_string();
+    }
+    format!("jobs:\n{jobs}")
+}
+
+fn only(agent: &Agent) -> u32 {
+    let pids = agent.plugin_pids();
+    assert_eq!(pids.len(), 1, "one plugin: {pids:?}");
+    pids[0]
+}
+
+/// Waits until each instance has its charts and their number stays as it is.
+fn settle(charts: impl Fn() -> Value, instances: usize) {
+    let began = Instant::now();
+    loop {
+        let charts = charts();
+        let with_ratio = charts.as_object().into_iter().flatten();
+        let with_ratio = with_ratio
+            .filter(|(id, _)| id.starts_with("redis_frag_") && id.ends_with(".ratio"))
+            .count();
+        if with_ratio == instances {
+            break;
+        }
+        assert!(began.elapsed() < START_LIMIT, "{with_ratio} of {instances}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    std::thread::sleep(SETTLED);
+}
+
+/// Charts and dimensions of the plugin's.
+fn counted(charts: &Value) -> (usize, usize) {
+    let charts = charts.as_object().into_iter().flatten();
+    let ours = charts.filter(|(id, _)| id.starts_with("redis_frag_"));
+    ours.fold((0, 0), |(charts, dimensions), (_, chart)| {
+        let more = chart["dimensions"].as_object().map_or(0, |all| all.len());
+        (charts + 1, dimensions + more)
+    })
+}
+
+/// A process under watch.
+struct Reading {
+    pid: u32,
+    since: Instant,
+    ticks: f64,
+}
+
+impl Reading {
+    fn begin(pid: u32) -> Self {
+        let (since, ticks) = (Instant::now(), ticks(pid));
+        Self { pid, since, ticks }
+    }
+
+    fn end(&mut self) -> Usage {
+        Usage {
+            cpu: (ticks(self.pid) - self.ticks) / self.since.elapsed().as_secs_f64(),
+            rss: resident(self.pid),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    /// Percent of one core.
+    cpu: f64,
+    /// Bytes.
+    rss: f64,
+}
+
+/// One row.
+struct Cost {
+    what: String,
+    instances: usize,
+    charts: usize,
+    dimensions: usize,
+    agent: Usage,
+    /// None where it does not collect itself.
+    plugin: Option<Usage>,
+}
+
+const MIB: f64 = 1_048_576.0;
+
+impl Cost {
+    fn head() -> String {
+        format!(
+            "{:<22} {:>9} {:>6} {:>10} | {:>10} {:>9} | {:>10} {:>9}",
+            "",
+            "instances",
+            "charts",
+            "dimensions",
+            "agent CPU",
+            "RSS MiB",
+            "plugin CPU",
+            "RSS MiB"
+        )
+    }
+
+    fn row(&self) -> String {
+        let usage = |usage: Usage| format!("{:>9.2}% {:>9.1}", usage.cpu, usage.rss / MIB);
+        format!(
+            "{:<22} {:>9} {:>6} {:>10} | {} | {}",
+            self.what,
+            self.instances,
+            self.charts,
+            self.dimensions,
+            usage(self.agent),
+            self.plugin.map(usage).unwrap_or_default()
+        )
+    }
+
+    /// What the instances that this one has more cost the agent, each.
+    fn beyond(&self, less: &Cost) -> String {
+        let more = |mine: usize, theirs: usize| (mine - theirs) as f64;
+        let instances = more(self.instances, less.instances);
+        let charts = more(self.charts, less.charts);
+        let dimensions = more(self.dimensions, less.dimensions);
+        // A percent of a core is 10 ms of it a second.
+        let cpu = (self.agent.cpu - less.agent.cpu) * 10_000.0;
+        let rss = (self.agent.rss - less.agent.rss) / 1024.0;
+        format!(
+            "  each of {instances:.0} more: {:.0} µs of CPU a second, {:.0} KiB; of its charts {:.1} µs, \
+             {:.1} KiB; of its dimensions {:.2} µs, {:.2} KiB",
+            cpu / instances,
+            rss / instances,
+            cpu / charts,
+            rss / charts,
+            cpu / dimensions,
+            rss / dimensions
+        )
+    }
+}
+
+/// Resident memory of a process, bytes.
+fn resident(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: f64 = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    kib * 1024.0
+}
+
+/// Ticks of processor time, of which a second has a hundred: so a percentage, for
+/// each second.
+fn ticks(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let number = |at: usize| fields.split(' ').nth(at).unwrap().parse::<f64>().unwrap();
+    number(11) + number(12)
+}
+
+/// The processors and the agent.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores of {model}")
+}
