@@ -15,7 +15,7 @@ use crate::config::job::Job;
 use crate::model::derive::Derived;
 use crate::model::history::History;
 use crate::model::sample::Sample;
-use crate::netdata::stream::{Identity, Node, Stream};
+use crate::netdata::stream::{Identity, Node, Output, Stream};
 use crate::source::claims::{ProcessId, Rank};
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
@@ -121,7 +121,7 @@ impl Watch {
                 },
             }
         };
-        self.shared.writer.send(self.stream.end());
+        self.end();
         match next {
             Next::Instead(job) => Some(job),
             _ => None,
@@ -131,10 +131,16 @@ impl Watch {
     /// Takes its charts off the dashboard for as long as another job has the server.
     fn rest(&mut self) {
         if !std::mem::replace(&mut self.yields, true) {
-            self.shared.writer.send(self.stream.end());
+            self.end();
             self.shared.registry.forget(&self.job.name);
             (self.report)(State::Running);
         }
+    }
+
+    fn end(&mut self) {
+        let mut output = Output::default();
+        self.stream.end(&mut output);
+        self.shared.writer.send(output);
     }
 
     async fn round(&mut self) -> Next {
@@ -275,7 +281,9 @@ impl Watch {
         self.shared
             .registry
             .update(&self.job, self.classes.desk(), &derived);
-        let output = self.stream.write(&derived, dropped == self.dropped);
+        let mut output = Output::default();
+        let continued = dropped == self.dropped;
+        self.stream.write(&derived, continued, &mut output);
         self.dropped = dropped;
         self.shared.writer.send(output);
     }
