@@ -263,7 +263,7 @@ impl Watch {
     }
 
     fn end_charts(&mut self) {
-        (self.shared.writer).write(|output| *output = self.stream.end());
+        (self.shared.writer).write(|output| self.stream.end(output));
     }
 
     fn write(&mut self, sample: Sample) {
@@ -277,7 +277,7 @@ impl Watch {
             self.stream.define_again();
         }
         let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
-        (self.shared.writer).write(|output| *output = self.stream.write(&derived, continued));
+        (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
         let (rates, verdict) = (derived.rates, derived.verdict);
         let desk = self.classes.desk();
         (self.shared.registry).update(&self.job, desk, sample, rates, verdict);
