@@ -6,6 +6,7 @@
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
+mod buffers;
 pub mod cgroup;
 pub mod claims;
 pub mod cluster;
@@ -23,6 +24,7 @@ pub mod processes;
 pub mod procfs;
 pub mod reply;
 pub mod sentinel;
+mod setup;
 pub mod size_classes;
 pub mod sockets;
 pub mod tls;
