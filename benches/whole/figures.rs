@@ -39,7 +39,7 @@ const START: [(usize, Duration); 2] = [
 const BINARY: u64 = 5_000_000;
 
 /// Where the loop and the plugin are compared.
-const COMPARED: usize = 500;
+pub const COMPARED: usize = 500;
 
 /// A run with so many instances.
 pub struct Run {
@@ -110,7 +110,7 @@ impl Figures {
     fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = self.runs.iter().map(|run| self.cpu(run)).collect();
         rows.extend(self.together.map(|cost| Row {
-            figure: "the same, fifty at a time".into(),
+            figure: format!("the same, {}, fifty at a time", instances(COMPARED)),
             floor: microseconds(cost.cpu()),
             ..Row::default()
         }));

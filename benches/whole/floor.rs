@@ -41,7 +41,7 @@ pub fn measure(
     })
     .unwrap();
     std::thread::sleep(Duration::from_secs(2));
-    let cost = Cost::measure(child.id(), servers, idle, instances, || {
+    let cost = Cost::measure(child.id(), servers, idle, || {
         std::thread::sleep(window);
     });
     process::kill(&mut child);

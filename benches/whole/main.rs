@@ -141,8 +141,8 @@ fn measure_all(args: &Args) -> Figures {
             ours: measure::plugin(&plugin, &servers, idle, instances, window),
         });
     }
-    if most >= 50 {
-        let some = most.min(500);
+    if most >= figures::COMPARED {
+        let some = figures::COMPARED;
         tell(&format!("the floor, {some} fifty at a time"));
         figures.together = Some(floor::measure(&servers, idle, some, 50, short));
     }

@@ -34,8 +34,7 @@ pub fn measure(command: &str, servers: &Servers, idle: Idle, window: Duration) -
     })
     .unwrap();
     std::thread::sleep(Duration::from_secs(5));
-    // It may ask any of them.
-    let cost = Cost::measure(child.id(), servers, idle, usize::MAX, || {
+    let cost = Cost::measure(child.id(), servers, idle, || {
         std::thread::sleep(window);
     });
     process::kill(&mut child);
