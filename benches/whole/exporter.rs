@@ -70,6 +70,7 @@ pub fn measure(which: &str, servers: &Servers, idle: Idle, window: Duration) -> 
     process::kill(&mut child);
     Some(Peer {
         name: format!("redis_exporter {}", version(&binary)),
+        is_usual: true,
         cost: cost.of(scrapes),
         rss,
     })

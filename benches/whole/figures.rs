@@ -144,7 +144,7 @@ impl Figures {
 
     fn cpu(&self, run: &Run) -> Row {
         let (ours, floor) = (run.ours.cost.cpu(), run.floor.cpu());
-        let peer = self.peer.as_ref().map(|peer| peer.cost.cpu());
+        let peer = self.peer.as_ref();
         let mut row = Row {
             figure: format!("CPU of one collection, {}", instances(run.instances)),
             ours: microseconds(ours),
@@ -154,10 +154,10 @@ impl Figures {
         if run.instances == COMPARED {
             row.target = "at most the loop's".into();
             row.missed = ours > floor;
-            if let Some(peer) = peer {
+            row.peer = peer.map_or_else(String::new, |peer| microseconds(peer.cost.cpu()));
+            if let Some(peer) = peer.filter(|peer| peer.is_usual) {
                 row.target += &format!(", a {PEER}th of redis_exporter's");
-                row.peer = microseconds(peer);
-                row.missed |= ours * PEER > peer;
+                row.missed |= ours * PEER > peer.cost.cpu();
             }
         }
         row

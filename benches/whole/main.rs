@@ -59,7 +59,7 @@ struct Args {
 
     /// Another collector beside it, watched for as long: a command line, in which
     /// `{socket}` stands for the path of the first server's socket.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "peer_exporter")]
     peer: Option<String>,
 
     /// `redis_exporter` beside it, scraped once a second for each of 100 targets: the
