@@ -34,6 +34,8 @@ pub(super) struct Watch {
     shared: Shared,
     every: Duration,
     slot: Duration,
+    /// Collections that were begun.
+    rounds: u64,
     poller: Poller,
     history: History,
     stream: Stream,
@@ -78,6 +80,7 @@ impl Watch {
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
+            rounds: 0,
             poller: Poller::new(Arc::clone(&job), shared.epoch)
                 .on_kernel(Arc::clone(&shared.kernel)),
             history: History::default(),
@@ -144,7 +147,13 @@ impl Watch {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        sleep(schedule::wait(wall, self.every, self.slot)).await;
+        let wait = match self.rounds {
+            0 => schedule::first_wait(self.every, self.slot),
+            1 => schedule::second_wait(wall, self.every, self.slot),
+            _ => schedule::wait(wall, self.every, self.slot),
+        };
+        self.rounds = self.rounds.saturating_add(1);
+        sleep(wait).await;
         let now = self.shared.epoch.elapsed();
         if now < self.outage.next_try {
             self.write(Sample::unreachable(now));
@@ -276,8 +285,11 @@ impl Watch {
             self.lost = lost;
             self.stream.define_again();
         }
-        let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
-        (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
+        // Definitions of all charts wait until the agent has taken those of others.
+        if !(self.stream.is_new() && self.shared.writer.is_behind()) {
+            let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
+        }
         let (rates, verdict) = (derived.rates, derived.verdict);
         let desk = self.classes.desk();
         (self.shared.registry).update(&self.job, desk, sample, rates, verdict);

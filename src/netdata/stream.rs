@@ -134,6 +134,13 @@ impl Stream {
         }
     }
 
+    /// Whether what is written next defines all charts: the agent knows none of them, or
+    /// not as they are.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.last.is_none() || self.again == ALL
+    }
+
     /// Appends the lines for a moment. `continued` is false when values that were
     /// written before did not reach the agent. Where nothing is to be defined it
     /// allocates nothing but the output's room.
