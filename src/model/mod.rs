@@ -17,6 +17,7 @@ pub mod host;
 pub mod info;
 mod kills;
 pub mod known_issues;
+mod lines;
 mod lookup;
 pub mod malloc_stats;
 pub mod risks;
