@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "netdata/variables.rs",
     "netdata/wire.rs",
     "config/address.rs",
+    "config/charts.rs",
     "config/file.rs",
     "config/job.rs",
     "config/known.rs",
