@@ -77,14 +77,18 @@ impl Watch {
             update_every: job.update_every,
             node: node(&job, shared.with_nodes),
         };
+        let poller = Poller::new(Arc::clone(&job), shared.epoch);
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
             rounds: 0,
-            poller: Poller::new(Arc::clone(&job), shared.epoch)
-                .on_kernel(Arc::clone(&shared.kernel)),
+            poller: if job.charts.ask_the_kernel() {
+                poller.on_kernel(Arc::clone(&shared.kernel))
+            } else {
+                poller
+            },
             history: History::default(),
-            stream: Stream::new(identity, shared.with_labels),
+            stream: Stream::new(identity, shared.with_labels).showing(job.charts),
             classes: Classes::new(Arc::clone(&job)),
             outage: Outage::default(),
             dropped: shared.writer.dropped(),

@@ -5,8 +5,7 @@
 //! `server.rs` and `sample.rs`. Every field is optional and a bad one costs
 //! only itself.
 
-use memchr::memchr;
-
+use super::lines;
 use super::lookup::Lookup;
 
 /// One name of INFO, and how its value is taken in. The first of a repeated name
@@ -212,16 +211,7 @@ impl<'a> Info<'a> {
     #[must_use]
     pub fn parse(reply: &'a [u8]) -> Self {
         let mut info = Self::default();
-        let mut rest = reply;
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = &rest[..end];
-            rest = rest.get(end + 1..).unwrap_or_default();
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if let Some(colon) = memchr(b':', line) {
-                info.take(&line[..colon], &line[colon + 1..]);
-            }
-        }
+        lines::each(reply, |name, value| info.take(name, value));
         info
     }
 

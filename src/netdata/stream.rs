@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::model::chart::{Chart, Kind};
 use crate::model::charts::{CHARTS, CONTEXT_PREFIX, LABELS};
 use crate::model::derive::Derived;
+use crate::model::families::Families;
 use crate::model::server::Server;
 
 use super::variables::Variables;
@@ -67,7 +68,7 @@ impl Output {
     }
 }
 
-/// Some of the charts, one bit each in the table's order.
+/// Some of the charts, one bit each in the table's order, as [`Families::charts`].
 type Charts = u32;
 
 /// Some of a chart's dimensions, one bit each in the table's order.
@@ -99,6 +100,8 @@ pub struct Stream {
     type_id: Box<str>,
     with_labels: bool,
     server_labels: ServerLabels,
+    /// Charts of the families that are wanted.
+    shown: Charts,
     /// When the last lines were written.
     last: Option<Duration>,
     /// Charts that had values then, which have reached the agent.
@@ -126,6 +129,7 @@ impl Stream {
             identity,
             with_labels,
             server_labels: ServerLabels::default(),
+            shown: ALL,
             last: None,
             fresh: 0,
             again: 0,
@@ -139,6 +143,13 @@ impl Stream {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.last.is_none() || self.again == ALL
+    }
+
+    /// Of these families alone: the charts of others are not even worked out.
+    #[must_use]
+    pub fn showing(mut self, families: Families) -> Self {
+        self.shown = families.charts();
+        self
     }
 
     /// Appends the lines for a moment. `continued` is false when values that were
@@ -158,7 +169,11 @@ impl Stream {
         let before = std::mem::take(&mut self.fresh);
         let now = self.variables.follow(derived);
         let mut lines = self.open(output);
-        for (index, chart) in CHARTS.iter().enumerate() {
+        let mut left = self.shown;
+        while left != 0 {
+            let index = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let chart = &CHARTS[index];
             let since = since.filter(|_| before & (1 << index) != 0);
             let out = &mut lines.output.values;
             let mut given: Dimensions = 0;
@@ -465,6 +480,23 @@ mod tests {
         assert!(end.values.is_empty(), "{}", end.values);
         assert_eq!(end.definitions.matches("HOST_DEFINE 'g-1'").count(), 1);
         assert_eq!(end.definitions.matches("HOST ''\n").count(), 1);
+    }
+
+    #[test]
+    fn charts_of_other_families_are_neither_defined_nor_written() {
+        let memory = Families::least().and("memory").unwrap();
+        let mut stream = stream("a", None).showing(memory);
+        let mut output = Output::default();
+        write(&mut stream, 1, &mut output);
+        let families = CHARTS.iter().map(|chart| (chart.id, chart.family));
+        for (id, family) in families.filter(|(id, _)| ["ratio", "memory", "status"].contains(id)) {
+            let wanted = family != "fragmentation";
+            let of = format!(" 'redis_frag_a.{id}'");
+            for lines in [&output.definitions, &output.values] {
+                assert_eq!(lines.contains(&of), wanted, "{id}: {lines}");
+            }
+        }
+        assert!(!output.values.contains("VARIABLE"), "{}", output.values);
     }
 
     /// Bytes that a conversation takes beside the texts of its identity: what users
