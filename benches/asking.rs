@@ -2,6 +2,8 @@
 //! instances that share a slot, two real servers behind unix sockets, beside a bare loop
 //! that writes INFO to the same 50 and drops what comes.
 //!
+//! Without the kernel's word, which is read once a second however often it is asked for.
+//!
 //! `cargo bench --bench asking`. The time is the thread's own on a processor
 //! (`/proc/thread-self/schedstat`); a line is for all 50.
 #![allow(
@@ -20,7 +22,6 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use redis_frag::config::address::Address;
 use redis_frag::config::job::Job;
-use redis_frag::source::host::Kernel;
 use redis_frag::source::poll::{Poller, SECTIONS};
 use support::{Kind, Server};
 use tokio::sync::{mpsc, watch};
@@ -38,7 +39,7 @@ fn on_processor() -> Duration {
 
 /// Time on a processor of so many rounds, in each of which all instances are asked by
 /// tasks of their own.
-async fn rounds(servers: &[Server], kernel: Option<&Arc<Kernel>>, rounds: u64) -> Duration {
+async fn rounds(servers: &[Server], rounds: u64) -> Duration {
     let epoch = Instant::now();
     let (begin, _) = watch::channel(0);
     let (done, mut finished) = mpsc::channel(INSTANCES);
@@ -46,14 +47,10 @@ async fn rounds(servers: &[Server], kernel: Option<&Arc<Kernel>>, rounds: u64) -
         let address = Address::Unix(server.socket().to_owned());
         let job = Job::new(&format!("job{number}"), address);
         let mut poller = Poller::new(Arc::new(job), epoch);
-        if let Some(kernel) = kernel {
-            poller = poller.on_kernel(Arc::clone(kernel)).patiently();
-        }
         let (mut begun, done) = (begin.subscribe(), done.clone());
         tokio::spawn(async move {
             while begun.changed().await.is_ok() {
-                let sample = poller.collect(PATIENCE).await.unwrap();
-                assert_eq!(sample.host.host().is_some(), poller.process().is_some());
+                assert!(poller.collect(PATIENCE).await.unwrap().answered());
                 done.send(()).await.unwrap();
             }
         });
@@ -98,17 +95,13 @@ fn asking(criterion: &mut Criterion) {
     let servers = [Server::start(Kind::Redis82), Server::start(Kind::Redis82)];
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
-    let kernel = Arc::new(Kernel::new(None));
     let mut group = criterion.benchmark_group("asking 50");
     group.throughput(Throughput::Elements(INSTANCES as u64));
     group.bench_function("a bare loop", |bencher| {
         bencher.iter_custom(|count| bare(&servers, count));
     });
     group.bench_function("collections", |bencher| {
-        bencher.iter_custom(|count| runtime.block_on(rounds(&servers, None, count)));
-    });
-    group.bench_function("collections and the kernel's word", |bencher| {
-        bencher.iter_custom(|count| runtime.block_on(rounds(&servers, Some(&kernel), count)));
+        bencher.iter_custom(|count| runtime.block_on(rounds(&servers, count)));
     });
     group.finish();
 }

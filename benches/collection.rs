@@ -141,9 +141,15 @@ fn kernel(criterion: &mut Criterion) {
         .and_then(|host| host.cgroups)
         .map_or(0, |groups| groups.len());
     group.bench_function(
-        format!("readings, {limits} cgroups with a limit"),
+        format!("readings of less than a second, {limits} cgroups with a limit"),
         |bencher| bencher.iter(|| watched.read(&kernel)),
     );
+    group.bench_function("look again", |bencher| {
+        bencher.iter(|| watched.look_again(&kernel))
+    });
+    group.bench_function("look again, and readings that nobody shares", |bencher| {
+        bencher.iter(|| watched.look_again(&kernel).then(|| watched.read(&kernel)))
+    });
     group.bench_function("read /proc/PID/status alone", |bencher| {
         bencher.iter(|| std::fs::read_to_string(format!("/proc/{pid}/status")))
     });

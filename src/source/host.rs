@@ -306,7 +306,8 @@ impl Watched {
 /// # Errors
 /// It is not there, or not readable.
 pub(super) fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
+    // Without room at first it would be read in a dozen steps.
+    let mut bytes = Vec::with_capacity(4 << 10);
     File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
