@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::Agent;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Bytes; 11500 charts are told in 13 million.
+const LONGEST_ANSWER: u64 = 100_000_000;
 /// How far back [`Agent::latest`] looks.
 const RECENT: u64 = 60;
 
@@ -38,7 +40,10 @@ impl Agent {
             .http
             .get(&url)
             .call()
-            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .and_then(|mut answer| {
+                let body = answer.body_mut().with_config().limit(LONGEST_ANSWER);
+                body.read_to_string()
+            })
             .map_err(|e| format!("{url}: {e}"))?;
         serde_json::from_str(&text).map_err(|e| format!("{url}: {e} in:\n{text}"))
     }
