@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use redis_frag::config::address::Address;
 use redis_frag::config::job::Job;
-use redis_frag::source::poll::{Poller, SECTIONS};
+use redis_frag::source::poll::Poller;
+use redis_frag::source::sections::EVERY_TIME;
 use support::{Kind, Server};
 use tokio::sync::{mpsc, watch};
 
@@ -73,7 +74,7 @@ async fn rounds(servers: &[Server], rounds: u64) -> Duration {
 /// The same by a loop that does nothing else.
 fn bare(servers: &[Server], rounds: u64) -> Duration {
     let mut request = redis::cmd("INFO");
-    request.arg(SECTIONS);
+    request.arg(EVERY_TIME);
     let request = request.get_packed_command();
     let connect = |server: &Server| UnixStream::connect(server.socket()).unwrap();
     let (numbers, servers) = (0..INSTANCES, servers.iter().cycle());

@@ -205,6 +205,12 @@ pub struct Info<'a> {
 }
 
 impl<'a> Info<'a> {
+    /// Whether the reply tells what server it is of: the section for that was asked for.
+    #[must_use]
+    pub fn names_server(&self) -> bool {
+        self.texts.redis_version.is_some() || self.texts.run_id.is_some()
+    }
+
     /// Reads a reply in any state, whole or cut, with any line ends. Cannot
     /// fail: what is not a known `name:value` is passed over, and so is a line whose
     /// value is not UTF-8.

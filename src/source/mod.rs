@@ -25,6 +25,9 @@ pub mod poll;
 pub mod processes;
 pub mod procfs;
 pub mod reply;
+pub mod sections;
+#[cfg(test)]
+mod sections_tests;
 pub mod sentinel;
 mod setup;
 pub mod size_classes;

@@ -5,7 +5,7 @@
 //! job allows it; doing without them is normal. Must not know when to ask, nor
 //! what becomes of a sample.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -22,26 +22,9 @@ use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::keyring::Keyring;
 use super::neighbour::Neighbour;
+use super::sections::{self, ALL, FEW, Remembered, SOME};
 use super::setup::{Asked, Setup};
 use super::trouble::Trouble;
-
-/// The sections that hold the fields of `model::info`.
-pub const SECTIONS: &[&str] = &[
-    "server",
-    "memory",
-    "persistence",
-    "stats",
-    "cpu",
-    "keyspace",
-];
-
-/// The question for these alone, and the one that every server takes, packed once.
-static SOME: LazyLock<Vec<u8>> = LazyLock::new(|| packed_info(SECTIONS));
-static ALL: LazyLock<Vec<u8>> = LazyLock::new(|| packed_info(&[]));
-
-fn packed_info(sections: &[&str]) -> Vec<u8> {
-    redis::cmd("INFO").arg(sections).get_packed_command()
-}
 
 /// How often they are asked for again after a refusal: permissions may change,
 /// and every try leaves a line in the server's ACL LOG.
@@ -76,6 +59,7 @@ pub struct Poller {
     server: Option<Arc<Server>>,
     /// This very server took several sections ill.
     plain: bool,
+    remembered: Remembered,
     setup: Setup,
     replies: Option<Replies>,
     neighbour: Option<Neighbour>,
@@ -95,6 +79,7 @@ impl Poller {
             way: Way::default(),
             server: None,
             plain: false,
+            remembered: Remembered::default(),
             setup: Setup::default(),
             replies: None,
             neighbour: None,
@@ -253,6 +238,7 @@ impl Poller {
     async fn open(&mut self, login: &Login) -> Result<(), Trouble> {
         let opened = Connection::open(&self.job, login, &mut self.way).await?;
         self.connection = Some(opened);
+        self.remembered.forget();
         if let Some(neighbour) = &mut self.neighbour {
             neighbour.forget();
         }
@@ -276,6 +262,15 @@ impl Poller {
             .as_ref()
             .is_some_and(|server| server.takes_sections());
         if sections && !self.plain {
+            // Whoever keeps replies wants all of them.
+            if self.replies.is_none() && self.remembered.is_fresh(self.epoch.elapsed()) {
+                match self.info(&FEW).await {
+                    Ok(Some(sample)) => return Ok(sample),
+                    // Another server answers.
+                    Ok(None) | Err(Trouble::Refused(_)) => {}
+                    Err(trouble) => return Err(trouble),
+                }
+            }
             match self.info(&SOME).await {
                 Ok(Some(sample)) => return Ok(sample),
                 // A proxy may read the first section alone.
@@ -294,31 +289,46 @@ impl Poller {
             return Err(Trouble::Lost("closed".to_owned()));
         };
         let asked = Instant::now();
-        let is_asked_for =
-            |info: &Info<'_>| info.fields.used_memory.is_some() || request == ALL.as_slice();
-        let hear = |text: &[u8]| self.hear(text, asked, is_asked_for);
+        let hear = |text: &[u8]| self.hear(text, asked, request);
         let told = connection.ask_text(request, hear).await;
         self.connection = Some(connection);
         Ok(told?.flatten())
     }
 
     /// Reads INFO, and notes who answers.
-    fn hear(
-        &mut self,
-        text: &[u8],
-        asked: Instant,
-        is_asked_for: impl FnOnce(&Info<'_>) -> bool,
-    ) -> Option<Sample> {
+    fn hear(&mut self, text: &[u8], asked: Instant, request: &[u8]) -> Option<Sample> {
         let answered = Instant::now();
         let info = Info::parse(text);
-        if info == Info::default() || !is_asked_for(&info) {
+        if info == Info::default()
+            || (info.fields.used_memory.is_none() && request != ALL.as_slice())
+        {
             return None;
         }
         if let Some(kept) = &mut self.replies {
             kept.info = text.to_vec();
         }
-        let mut sample = Sample::new(answered - self.epoch, &info, self.server.as_ref());
+        let at = answered - self.epoch;
+        let mut sample = match &self.server {
+            Some(server) if request == FEW.as_slice() && !info.names_server() => {
+                if !sections::is_of(server, &info) {
+                    return None;
+                }
+                let mut sample = Sample::of_server(at, &info, Arc::clone(server));
+                self.remembered.fill(&mut sample);
+                sample
+            }
+            known => {
+                let sample = Sample::new(at, &info, known.as_ref());
+                self.note(&sample, &info);
+                sample
+            }
+        };
         sample.round_trip = Some(answered - asked);
+        Some(sample)
+    }
+
+    /// Notes who answered.
+    fn note(&mut self, sample: &Sample, info: &Info<'_>) {
         if let Some(server) = &sample.server
             && self.server.as_ref() != Some(server)
         {
@@ -327,7 +337,7 @@ impl Poller {
             self.program = program.map(str::to_owned);
             self.meet(Arc::clone(server));
         }
-        Some(sample)
+        self.remembered.learn(sample);
     }
 
     /// Adds what is known without waiting, and tells whether that is all.
@@ -451,7 +461,7 @@ mod tests {
         // A thousand instances take a thousand times as much, and tasks hold the future
         // in several layers: a sample that lives in it while something is waited for
         // would double it, and so would a way to connect that is in no box.
-        assert!(sizes.0 <= 1500 && sizes.1 <= 700, "{sizes:?}");
+        assert!(sizes.0 <= 1500 && sizes.1 <= 720, "{sizes:?}");
     }
 
     #[test]
