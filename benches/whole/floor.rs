@@ -6,7 +6,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use crate::support::process::{self, Tie};
 /// The first argument of the process that is the floor.
 pub const WORD: &str = "floor";
 
+/// Stands for a number at a time.
+const WITHOUT_PAUSE: usize = 0;
+
 /// Longer than any reply: what is left would be read as another one.
 const ROOM: usize = 64 << 10;
 
@@ -31,12 +34,23 @@ pub fn measure(
     batch: usize,
     window: Duration,
 ) -> Cost {
+    let sockets: Vec<PathBuf> = servers.sockets(instances).collect();
+    measure_sockets(servers, idle, batch, &sockets, window)
+}
+
+fn measure_sockets(
+    servers: &Servers,
+    idle: Idle,
+    batch: usize,
+    sockets: &[PathBuf],
+    window: Duration,
+) -> Cost {
     let this = std::env::current_exe().unwrap();
     let mut child = process::spawn(&this, Tie::DiesWithUs, |command| {
         command
             .arg(WORD)
             .arg(batch.to_string())
-            .args(servers.sockets(instances))
+            .args(sockets)
             .stdin(Stdio::null());
     })
     .unwrap();
@@ -48,11 +62,22 @@ pub fn measure(
     cost
 }
 
+/// What the question itself takes of one server: fifty connections ask it again as soon
+/// as all have their reply, so that it is never woken for one question alone.
+pub fn without_pause(servers: &Servers, idle: Idle, window: Duration) -> Cost {
+    let first = servers.sockets(1).cycle().take(50);
+    let sockets: Vec<PathBuf> = first.collect();
+    measure_sockets(servers, idle, WITHOUT_PAUSE, &sockets, window)
+}
+
 /// Is the floor, until killed: how many at a time, then a socket for each instance.
 pub fn run(words: &[String]) -> ! {
     let (batch, sockets) = words.split_first().unwrap();
     let batch: usize = batch.parse().unwrap();
     let request = request();
+    if batch == WITHOUT_PAUSE {
+        ask_without_pause(&request, sockets);
+    }
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     let mut streams: Vec<UnixStream> = sockets.iter().map(|socket| open(socket)).collect();
     for (index, stream) in streams.iter().enumerate() {
@@ -91,6 +116,22 @@ pub fn run(words: &[String]) -> ! {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => panic!("read: {error}"),
             }
+        }
+    }
+}
+
+fn ask_without_pause(request: &[u8], sockets: &[String]) -> ! {
+    let mut streams: Vec<UnixStream> = sockets
+        .iter()
+        .map(|socket| UnixStream::connect(Path::new(socket)).unwrap())
+        .collect();
+    let mut reply = vec![0; ROOM];
+    loop {
+        for stream in &mut streams {
+            stream.write_all(request).unwrap();
+        }
+        for stream in &mut streams {
+            assert!(stream.read(&mut reply).unwrap() > 0, "a server went away");
         }
     }
 }

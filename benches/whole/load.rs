@@ -48,7 +48,7 @@ impl Servers {
     }
 
     /// Sockets of so many instances.
-    pub fn sockets(&self, instances: usize) -> impl Iterator<Item = PathBuf> {
+    pub fn sockets(&self, instances: usize) -> impl Iterator<Item = PathBuf> + Clone {
         let sockets = self.0.iter().cycle().take(instances);
         sockets.map(|server| server.socket().to_owned())
     }

@@ -146,6 +146,8 @@ fn measure_all(args: &Args) -> Figures {
         tell(&format!("the floor, {some} fifty at a time"));
         figures.together = Some(floor::measure(&servers, idle, some, 50, short));
     }
+    tell("the question, without pause");
+    figures.question = Some(floor::without_pause(&servers, idle, short / 2));
     tell("starts");
     let one = servers.addresses(1);
     figures.starts = (0..5)
