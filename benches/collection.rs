@@ -1,10 +1,11 @@
-//! What one collection costs beside waiting for the server: parse, derive, write, and
-//! the kernel's readings of an instance on this machine.
+//! What one collection costs beside waiting for the server: parse, derive, diagnose,
+//! write, and the kernel's readings of an instance on this machine.
 //!
 //! `cargo bench --bench collection`. The reply is a real one of Redis 8.2.3; the
 //! client library's own INFO reader runs beside ours for comparison.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -13,13 +14,14 @@ use redis_frag::model::derive::Derived;
 use redis_frag::model::history::History;
 use redis_frag::model::info::Info;
 use redis_frag::model::sample::Sample;
+use redis_frag::model::server::Server;
 use redis_frag::model::thresholds::Thresholds;
-use redis_frag::netdata::stream::{Identity, Stream};
+use redis_frag::netdata::stream::{Identity, Output, Stream};
 use redis_frag::source::host::{Kernel, Watched};
 use redis_frag::source::processes;
 
-/// `INFO everything` while active defrag runs: as long as a reply gets.
-const REPLY: &[u8] = include_bytes!("../tests/fixtures/info/redis-8.2.3-je530_defrag_running.txt");
+/// `INFO everything` of a server with little to tell: the capture nearest to 6 KB.
+const REPLY: &[u8] = include_bytes!("../tests/fixtures/info/redis-8.2.3-je530_fresh.txt");
 
 fn stream() -> Stream {
     let identity = Identity {
@@ -32,8 +34,52 @@ fn stream() -> Stream {
     Stream::new(identity, true)
 }
 
+/// One instance, as it is watched.
+struct Instance {
+    thresholds: Thresholds,
+    history: History,
+    stream: Stream,
+    server: Option<Arc<Server>>,
+    at: Duration,
+}
+
+impl Instance {
+    /// One that has been watched for some minutes.
+    fn new() -> Self {
+        let mut instance = Self {
+            thresholds: Thresholds::default(),
+            history: History::default(),
+            stream: stream(),
+            server: None,
+            at: Duration::ZERO,
+        };
+        let mut output = Output::default();
+        for _ in 0..400 {
+            output.clear();
+            instance.round(REPLY, &mut output);
+        }
+        instance
+    }
+
+    fn sample(&mut self, info: &Info<'_>) -> Sample {
+        self.at += Duration::from_secs(1);
+        Sample::new(self.at, info, self.server.as_ref())
+    }
+
+    fn round(&mut self, reply: &[u8], output: &mut Output) {
+        let sample = self.sample(&Info::parse(reply));
+        let derived = Derived::new(&sample, &self.thresholds, &mut self.history);
+        self.stream.write(&derived, true, output);
+        if self.server.is_none() {
+            self.server.clone_from(&sample.server);
+        }
+    }
+}
+
+/// Each stage alone, and all of them: what a second costs for an instance. The target
+/// of all together is 12 µs.
 fn collection(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("collection");
+    let mut group = criterion.benchmark_group(format!("collection, {} bytes", REPLY.len()));
     group.throughput(Throughput::Bytes(REPLY.len() as u64));
     group.bench_function("parse", |bencher| {
         bencher.iter(|| Info::parse(black_box(REPLY)))
@@ -46,17 +92,38 @@ fn collection(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         )
     });
-    group.bench_function("parse, derive and write", |bencher| {
-        let thresholds = Thresholds::default();
-        let (mut history, mut stream) = (History::default(), stream());
-        let mut at = Duration::ZERO;
-        let mut server = None;
+    let info = Info::parse(REPLY);
+    group.bench_function("sample", |bencher| {
+        let mut instance = Instance::new();
+        bencher.iter(|| instance.sample(black_box(&info)))
+    });
+    group.bench_function("derive and diagnose", |bencher| {
+        let mut instance = Instance::new();
+        let mut sample = instance.sample(&info);
         bencher.iter(|| {
-            at += Duration::from_secs(1);
-            let sample = Sample::new(at, &Info::parse(black_box(REPLY)), server.as_ref());
-            let output = stream.write(&Derived::new(&sample, &thresholds, &mut history), true);
-            server.clone_from(&sample.server);
-            output
+            sample.at += Duration::from_secs(1);
+            let derived = Derived::new(&sample, &instance.thresholds, &mut instance.history);
+            black_box(derived.verdict)
+        })
+    });
+    group.bench_function("write", |bencher| {
+        let mut instance = Instance::new();
+        let sample = instance.sample(&info);
+        let derived = Derived::new(&sample, &instance.thresholds, &mut instance.history);
+        let mut output = Output::default();
+        bencher.iter(|| {
+            output.clear();
+            instance
+                .stream
+                .write(black_box(&derived), true, &mut output);
+        })
+    });
+    group.bench_function("parse, derive, diagnose and write", |bencher| {
+        let mut instance = Instance::new();
+        let mut output = Output::default();
+        bencher.iter(|| {
+            output.clear();
+            instance.round(black_box(REPLY), &mut output);
         })
     });
     group.finish();
@@ -74,9 +141,15 @@ fn kernel(criterion: &mut Criterion) {
         .and_then(|host| host.cgroups)
         .map_or(0, |groups| groups.len());
     group.bench_function(
-        format!("readings, {limits} cgroups with a limit"),
+        format!("readings of less than a second, {limits} cgroups with a limit"),
         |bencher| bencher.iter(|| watched.read(&kernel)),
     );
+    group.bench_function("look again", |bencher| {
+        bencher.iter(|| watched.look_again(&kernel))
+    });
+    group.bench_function("look again, and readings that nobody shares", |bencher| {
+        bencher.iter(|| watched.look_again(&kernel).then(|| watched.read(&kernel)))
+    });
     group.bench_function("read /proc/PID/status alone", |bencher| {
         bencher.iter(|| std::fs::read_to_string(format!("/proc/{pid}/status")))
     });

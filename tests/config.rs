@@ -14,6 +14,7 @@ use redis_frag::config::file::{Parsed, Severity};
 use redis_frag::config::load;
 
 mod chance;
+mod charts;
 mod tls;
 
 const SECRET: &str = "hunter2";

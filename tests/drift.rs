@@ -7,6 +7,7 @@ use std::path::Path;
 
 use redis_frag::model::chart::Chart;
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
+use redis_frag::model::families::{ALWAYS, FAMILIES};
 use redis_frag::model::risks;
 use redis_frag::model::verdict::Verdict;
 use redis_frag::netdata::functions::{DIAGNOSIS, FUNCTIONS};
@@ -304,6 +305,34 @@ fn the_readme_lists_every_chart_and_its_dimensions() {
         })
         .collect();
     assert_eq!(listed, charts);
+}
+
+/// Which charts and alerts a family of `charts:` stands for.
+#[test]
+fn the_readme_tells_what_goes_with_each_family() {
+    let readme = project_file("README.md");
+    let table = readme.split("### Families of charts").nth(1).unwrap();
+    let table = table.split("\n### ").next().unwrap();
+    let listed = rows(table, "").split_off(2);
+    let templates = templates(&project_file("health.d/redis_frag.conf"));
+    let listed_of = |names: Vec<&str>| match names.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let wanted = FAMILIES.map(|family| {
+        let charts = CHARTS.iter().filter(|chart| chart.family == family);
+        let alerts = templates.iter().filter(|t| chart_of(t).family == family);
+        vec![
+            family.to_owned(),
+            listed_of(charts.map(|chart| chart.id).collect()),
+            listed_of(alerts.map(|t| t["template"].as_str()).collect()),
+        ]
+    });
+    assert_eq!(listed, wanted);
+    let unreachable = templates
+        .iter()
+        .find(|t| t["template"] == "redis_frag_unreachable");
+    assert_eq!(chart_of(unreachable.unwrap()).family, ALWAYS);
 }
 
 #[test]

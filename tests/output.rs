@@ -20,7 +20,7 @@ use redis_frag::model::info::{Fields, Info};
 use redis_frag::model::sample::Sample;
 use redis_frag::model::thresholds::Thresholds;
 use redis_frag::netdata::agent::{Agent, Feature};
-use redis_frag::netdata::stream::{Identity, Stream};
+use redis_frag::netdata::stream::{Identity, Output, Stream};
 
 use crate::support::Checker;
 
@@ -281,7 +281,8 @@ fn written(
             server.clone_from(&sample.server);
         }
         let derived = Derived::new(&sample, &thresholds, &mut history);
-        let output = stream.write(&derived, continued);
+        let mut output = Output::default();
+        stream.write(&derived, continued, &mut output);
         for chart in CHARTS {
             let known = chart
                 .dimensions
@@ -415,13 +416,16 @@ fn the_end_takes_every_chart_off_that_was_ever_defined() {
     ]) {
         let at = Duration::from_secs(second);
         let sample = Sample::new(at, &Info::parse(info.as_bytes()), None);
-        let output = stream.write(&Derived::new(&sample, &thresholds, &mut history), true);
+        let mut output = Output::default();
+        let derived = Derived::new(&sample, &thresholds, &mut history);
+        stream.write(&derived, true, &mut output);
         defined.push(charts_defined(&output.definitions));
         checker.feed_all(&(output.definitions + &output.values));
     }
     let peak = "redis_frag_one.peak".to_owned();
     assert!(defined[0].contains(&peak) && !defined[1].contains(&peak));
-    let end = stream.end();
+    let mut end = Output::default();
+    stream.end(&mut end);
     let mut gone = charts_defined(&end.definitions);
     gone.sort();
     defined[0].sort();
@@ -433,7 +437,9 @@ fn the_end_takes_every_chart_off_that_was_ever_defined() {
     );
     checker.feed_all(&end.definitions);
     checker.assert_clean();
-    assert!(stream.end().definitions.is_empty(), "and once");
+    end.clear();
+    stream.end(&mut end);
+    assert!(end.is_empty(), "and once");
 }
 
 fn charts_defined(definitions: &str) -> Vec<String> {

@@ -58,7 +58,7 @@ pub fn measure(which: &str, servers: &Servers, idle: Idle, window: Duration) -> 
     }
     let rss = machine::rss(child.id());
     let mut scrapes = 0;
-    let cost = Cost::measure(child.id(), servers, idle, TARGETS, || {
+    let cost = Cost::measure(child.id(), servers, idle, || {
         let (began, pause) = (Instant::now(), Duration::from_secs(1) / TARGETS as u32);
         while began.elapsed() < window {
             let due = began + pause * scrapes;
@@ -70,6 +70,7 @@ pub fn measure(which: &str, servers: &Servers, idle: Idle, window: Duration) -> 
     process::kill(&mut child);
     Some(Peer {
         name: format!("redis_exporter {}", version(&binary)),
+        is_usual: true,
         cost: cost.of(scrapes),
         rss,
     })

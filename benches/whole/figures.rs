@@ -39,7 +39,7 @@ const START: [(usize, Duration); 2] = [
 const BINARY: u64 = 5_000_000;
 
 /// Where the loop and the plugin are compared.
-const COMPARED: usize = 500;
+pub const COMPARED: usize = 500;
 
 /// A run with so many instances.
 pub struct Run {
@@ -110,7 +110,7 @@ impl Figures {
     fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = self.runs.iter().map(|run| self.cpu(run)).collect();
         rows.extend(self.together.map(|cost| Row {
-            figure: "the same, fifty at a time".into(),
+            figure: format!("the same, {}, fifty at a time", instances(COMPARED)),
             floor: microseconds(cost.cpu()),
             ..Row::default()
         }));
@@ -144,7 +144,7 @@ impl Figures {
 
     fn cpu(&self, run: &Run) -> Row {
         let (ours, floor) = (run.ours.cost.cpu(), run.floor.cpu());
-        let peer = self.peer.as_ref().map(|peer| peer.cost.cpu());
+        let peer = self.peer.as_ref();
         let mut row = Row {
             figure: format!("CPU of one collection, {}", instances(run.instances)),
             ours: microseconds(ours),
@@ -154,10 +154,10 @@ impl Figures {
         if run.instances == COMPARED {
             row.target = "at most the loop's".into();
             row.missed = ours > floor;
-            if let Some(peer) = peer {
+            row.peer = peer.map_or_else(String::new, |peer| microseconds(peer.cost.cpu()));
+            if let Some(peer) = peer.filter(|peer| peer.is_usual) {
                 row.target += &format!(", a {PEER}th of redis_exporter's");
-                row.peer = microseconds(peer);
-                row.missed |= ours * PEER > peer;
+                row.missed |= ours * PEER > peer.cost.cpu();
             }
         }
         row

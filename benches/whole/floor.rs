@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use redis_frag::source::poll::SECTIONS;
+use redis_frag::source::sections::EVERY_TIME;
 use rustix::event::{Timespec, epoll};
 
 use crate::load::{Idle, Servers};
@@ -41,7 +41,7 @@ pub fn measure(
     })
     .unwrap();
     std::thread::sleep(Duration::from_secs(2));
-    let cost = Cost::measure(child.id(), servers, idle, instances, || {
+    let cost = Cost::measure(child.id(), servers, idle, || {
         std::thread::sleep(window);
     });
     process::kill(&mut child);
@@ -103,8 +103,8 @@ fn open(socket: &str) -> UnixStream {
 
 /// The question that the plugin asks a server that takes several sections.
 fn request() -> Vec<u8> {
-    let mut request = format!("*{}\r\n$4\r\nINFO\r\n", SECTIONS.len() + 1);
-    for section in SECTIONS {
+    let mut request = format!("*{}\r\n$4\r\nINFO\r\n", EVERY_TIME.len() + 1);
+    for section in EVERY_TIME {
         request += &format!("${}\r\n{section}\r\n", section.len());
     }
     request.into_bytes()

@@ -2,7 +2,7 @@
 //!
 //! Must not know who asks them.
 
-use std::ops::{Add, Sub};
+use std::ops::Add;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const KEYS: &str = "1000";
 /// Real servers, each on a unix socket of its own.
 pub struct Servers(Vec<Server>);
 
-/// What the first so many servers took.
+/// What servers took.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Taken {
     /// Processor time of their main threads.
@@ -76,22 +76,27 @@ impl Servers {
         }
     }
 
-    /// Lets `during` pass, and says what the servers of so many instances took beyond
-    /// what they take by themselves.
-    pub fn watch<T>(&self, idle: Idle, instances: usize, during: impl FnOnce() -> T) -> (Taken, T) {
-        let used = &self.0[..instances.min(self.0.len())];
-        let read = || -> Taken { used.iter().map(taken).fold(Taken::default(), Add::add) };
+    /// Lets `during` pass, and says what those of them that were asked meanwhile took
+    /// beyond what they take by themselves.
+    pub fn watch<T>(&self, idle: Idle, during: impl FnOnce() -> T) -> (Taken, T) {
+        let read = || -> Vec<Taken> { self.0.iter().map(taken).collect() };
         let began = Instant::now();
         let before = read();
         let done = during();
-        let mut taken = read() - before;
-        let servers = u32::try_from(used.len()).unwrap();
-        let alone = idle.each * servers;
-        taken.cpu = taken
-            .cpu
-            .saturating_sub(alone.mul_f64(began.elapsed().as_secs_f64()));
-        // Each was asked by us once in between.
-        taken.calls = taken.calls.saturating_sub(servers);
+        let after = read();
+        let alone = idle.each.mul_f64(began.elapsed().as_secs_f64());
+        let beyond = |(after, before): (Taken, Taken)| Taken {
+            cpu: (after.cpu - before.cpu).saturating_sub(alone),
+            // Each was asked by us once in between.
+            calls: (after.calls - before.calls).saturating_sub(1),
+            within: after.within - before.within,
+        };
+        let taken = after
+            .into_iter()
+            .zip(before)
+            .map(beyond)
+            .filter(|taken| taken.calls > 0)
+            .fold(Taken::default(), Add::add);
         (taken, done)
     }
 }
@@ -119,18 +124,6 @@ impl Add for Taken {
             cpu: self.cpu + other.cpu,
             calls: self.calls + other.calls,
             within: self.within + other.within,
-        }
-    }
-}
-
-impl Sub for Taken {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self {
-            cpu: self.cpu - other.cpu,
-            calls: self.calls - other.calls,
-            within: self.within - other.within,
         }
     }
 }

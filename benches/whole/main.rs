@@ -59,7 +59,7 @@ struct Args {
 
     /// Another collector beside it, watched for as long: a command line, in which
     /// `{socket}` stands for the path of the first server's socket.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "peer_exporter")]
     peer: Option<String>,
 
     /// `redis_exporter` beside it, scraped once a second for each of 100 targets: the
@@ -141,8 +141,8 @@ fn measure_all(args: &Args) -> Figures {
             ours: measure::plugin(&plugin, &servers, idle, instances, window),
         });
     }
-    if most >= 50 {
-        let some = most.min(500);
+    if most >= figures::COMPARED {
+        let some = figures::COMPARED;
         tell(&format!("the floor, {some} fifty at a time"));
         figures.together = Some(floor::measure(&servers, idle, some, 50, short));
     }

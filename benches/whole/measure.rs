@@ -24,16 +24,10 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Watches a collector of so many instances while `during` passes.
-    pub fn measure(
-        pid: u32,
-        servers: &Servers,
-        idle: Idle,
-        instances: usize,
-        during: impl FnOnce(),
-    ) -> Self {
+    /// Watches a collector while `during` passes.
+    pub fn measure(pid: u32, servers: &Servers, idle: Idle, during: impl FnOnce()) -> Self {
         let first = machine::rss(pid);
-        let (servers, total) = servers.watch(idle, instances, || {
+        let (servers, total) = servers.watch(idle, || {
             let before = machine::cpu(pid);
             during();
             machine::cpu(pid) - before
@@ -95,7 +89,7 @@ pub fn plugin(
     std::thread::sleep(Duration::from_secs(5));
     let (bytes, definitions) = plugin.bytes();
     let from = wall();
-    let cost = Cost::measure(plugin.pid(), servers, idle, instances, || {
+    let cost = Cost::measure(plugin.pid(), servers, idle, || {
         std::thread::sleep(window);
     });
     let took = wall() - from;

@@ -15,6 +15,8 @@ use crate::support::process::{self, Tie};
 pub struct Peer {
     /// Its name.
     pub name: String,
+    /// Whether it is redis_exporter, which the target is about.
+    pub is_usual: bool,
     /// For one collection of it.
     pub cost: Cost,
     /// Resident memory with one instance, bytes.
@@ -34,13 +36,13 @@ pub fn measure(command: &str, servers: &Servers, idle: Idle, window: Duration) -
     })
     .unwrap();
     std::thread::sleep(Duration::from_secs(5));
-    // It may ask any of them.
-    let cost = Cost::measure(child.id(), servers, idle, usize::MAX, || {
+    let cost = Cost::measure(child.id(), servers, idle, || {
         std::thread::sleep(window);
     });
     process::kill(&mut child);
     Peer {
         name: line.split(' ').next().unwrap_or_default().to_owned(),
+        is_usual: false,
         rss: cost.rss.1,
         cost,
     }

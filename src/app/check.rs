@@ -10,6 +10,7 @@ use crate::config::file::Severity;
 use crate::config::job::{Credentials, Job, Sentinel};
 use crate::config::load::{self, Loaded};
 use crate::config::reference::Template;
+use crate::model::families::Families;
 use crate::netdata::agent::Agent;
 
 use super::report::words::clean;
@@ -153,6 +154,10 @@ fn describe(out: &mut String, job: &Job) {
     };
     let size_classes = if job.size_classes { "yes" } else { "no" };
     let thresholds = &job.thresholds;
+    let charts = match job.charts {
+        Families::ALL => "all".to_owned(),
+        some => some.names().collect::<Vec<_>>().join(", "),
+    };
     let address = match &job.sentinel {
         Some(_) => "told by the Sentinels".to_owned(),
         None => job.url(),
@@ -166,6 +171,7 @@ fn describe(out: &mut String, job: &Job) {
         ("update_every", format!("{} s", job.update_every)),
         ("autodetection_retry", retry),
         ("priority", job.priority.to_string()),
+        ("charts", charts),
         ("malloc_stats_every", malloc_stats),
         ("size_classes", size_classes.to_owned()),
         ("ratio", thresholds.ratio.to_string()),

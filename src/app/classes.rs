@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::job::Job;
 use crate::model::sample::Sample;
+use crate::model::size_class_chart::SIZE_CLASS_WASTE;
 use crate::source::poll::REFUSED_EVERY;
 use crate::source::size_classes::{self, Answer, Desk, Told, Untold};
 
@@ -52,7 +53,7 @@ impl Classes {
     /// Puts what is known into a sample, and reads anew where that is due.
     pub(super) async fn fill(&mut self, sample: &mut Sample) {
         let every = Duration::from_secs(u64::from(self.job.malloc_stats_every));
-        if every.is_zero() {
+        if every.is_zero() || !self.job.charts.has(SIZE_CLASS_WASTE.family) {
             return;
         }
         self.take(sample.at, every).await;

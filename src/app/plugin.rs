@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -43,6 +44,7 @@ pub struct StartError(#[from] io::Error);
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
     log::debug!("told by the agent: {agent:?}");
     let interval = interval.or(agent.update_every).unwrap_or(1);
+    raise_descriptors();
     let files = Files::of(agent, interval);
     let loaded = files.load();
     let (end, ended) = mpsc::channel(8);
@@ -84,6 +86,19 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), StartError> {
     runtime.shutdown_background();
     writer.drain(PATIENCE);
     Ok(done?)
+}
+
+/// Takes all the open files that this user may have: each instance holds one or two, and
+/// a process begins with 1024 for the sake of `select`, which nothing in here uses.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::debug!("the limit of open files stays as it is: {error}");
+    }
 }
 
 /// Starts to read what the agent asks. An agent that does not know functions can

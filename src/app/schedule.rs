@@ -46,6 +46,22 @@ pub fn wait(wall: Duration, every: Duration, slot: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
+/// How long to wait before the first collection: not for the second to be full, for an
+/// operator who waits for the first values. Many that begin at once are spread as they
+/// are later.
+#[must_use]
+pub fn first_wait(every: Duration, slot: Duration) -> Duration {
+    slot.min(every / 2)
+}
+
+/// The wait behind the first collection. One that came just before its time is followed
+/// by that of the next interval: two samples too near each other make a poor rate.
+#[must_use]
+pub fn second_wait(wall: Duration, every: Duration, slot: Duration) -> Duration {
+    let wait = wait(wall, every, slot);
+    if wait < every / 2 { wait + every } else { wait }
+}
+
 /// How long one collection may take: the job's timeout, but where that would
 /// reach the next collection a little less, so that a silent instance is told
 /// down every second. A timeout longer than the interval is the operator's wish
@@ -92,6 +108,18 @@ mod tests {
                 ms(want),
                 "{wall} {every} {slot}"
             );
+        }
+    }
+
+    #[test]
+    fn the_first_collection_waits_for_no_second_and_the_next_is_half_an_interval_away() {
+        let ms = Duration::from_millis;
+        assert_eq!(first_wait(SECOND, Duration::ZERO), Duration::ZERO);
+        assert_eq!(first_wait(SECOND, ms(300)), ms(300));
+        assert_eq!(first_wait(10 * SECOND, ms(900)), ms(900));
+        for (wall, want) in [(10_300, 700), (10_600, 1400), (10_499, 501), (10_501, 1499)] {
+            let wait = second_wait(ms(wall), SECOND, Duration::ZERO);
+            assert_eq!(wait, ms(want), "{wall}");
         }
     }
 

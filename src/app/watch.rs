@@ -34,6 +34,8 @@ pub(super) struct Watch {
     shared: Shared,
     every: Duration,
     slot: Duration,
+    /// Collections that were begun.
+    rounds: u64,
     poller: Poller,
     history: History,
     stream: Stream,
@@ -75,13 +77,18 @@ impl Watch {
             update_every: job.update_every,
             node: node(&job, shared.with_nodes),
         };
+        let poller = Poller::new(Arc::clone(&job), shared.epoch);
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
-            poller: Poller::new(Arc::clone(&job), shared.epoch)
-                .on_kernel(Arc::clone(&shared.kernel)),
+            rounds: 0,
+            poller: if job.charts.ask_the_kernel() {
+                poller.on_kernel(Arc::clone(&shared.kernel))
+            } else {
+                poller
+            },
             history: History::default(),
-            stream: Stream::new(identity, shared.with_labels),
+            stream: Stream::new(identity, shared.with_labels).showing(job.charts),
             classes: Classes::new(Arc::clone(&job)),
             outage: Outage::default(),
             dropped: shared.writer.dropped(),
@@ -144,7 +151,13 @@ impl Watch {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        sleep(schedule::wait(wall, self.every, self.slot)).await;
+        let wait = match self.rounds {
+            0 => schedule::first_wait(self.every, self.slot),
+            1 => schedule::second_wait(wall, self.every, self.slot),
+            _ => schedule::wait(wall, self.every, self.slot),
+        };
+        self.rounds = self.rounds.saturating_add(1);
+        sleep(wait).await;
         let now = self.shared.epoch.elapsed();
         if now < self.outage.next_try {
             self.write(Sample::unreachable(now));
@@ -263,7 +276,7 @@ impl Watch {
     }
 
     fn end_charts(&mut self) {
-        (self.shared.writer).write(|output| *output = self.stream.end());
+        (self.shared.writer).write(|output| self.stream.end(output));
     }
 
     fn write(&mut self, sample: Sample) {
@@ -276,8 +289,11 @@ impl Watch {
             self.lost = lost;
             self.stream.define_again();
         }
-        let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
-        (self.shared.writer).write(|output| *output = self.stream.write(&derived, continued));
+        // Definitions of all charts wait until the agent has taken those of others.
+        if !(self.stream.is_new() && self.shared.writer.is_behind()) {
+            let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
+        }
         let (rates, verdict) = (derived.rates, derived.verdict);
         let desk = self.classes.desk();
         (self.shared.registry).update(&self.job, desk, sample, rates, verdict);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_saphyr::{Location, Spanned};
 
 use crate::model::charts::LABELS;
+use crate::model::families::Families;
 use crate::model::thresholds::Thresholds;
 
 use super::address::{Address, Options};
@@ -100,6 +101,7 @@ pub(super) struct Defaults {
     update_every: Option<u32>,
     autodetection_retry: Option<u32>,
     priority: Option<u32>,
+    charts: Option<Families>,
 }
 
 pub(super) struct Reader<'a> {
@@ -214,6 +216,7 @@ impl<'a> Reader<'a> {
             priority: self
                 .value(raw.priority.as_ref(), or_default(1, whole))
                 .flatten(),
+            charts: self.charts(raw.charts.as_ref()),
         };
         if let Some(discovery) = raw.discovery {
             self.discovery(&discovery);
@@ -291,6 +294,7 @@ impl<'a> Reader<'a> {
         let priority = self
             .value(raw.priority.as_ref(), or_default(1, whole))
             .flatten();
+        let charts = self.charts(raw.charts.as_ref());
         let labels = self.labels(raw.labels.unwrap_or_default());
         let (address, credentials, options) = address?;
         let mut job = Job::new(&name?, address);
@@ -311,6 +315,7 @@ impl<'a> Reader<'a> {
             .unwrap_or(job.update_every);
         job.autodetection_retry = retry.or(defaults.autodetection_retry).unwrap_or_default();
         job.priority = priority.or(defaults.priority).unwrap_or(job.priority);
+        job.charts = charts.or(defaults.charts).unwrap_or_default();
         job.labels = labels;
         job.vnode = vnode;
         job.thresholds = thresholds;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::families::Families;
 use crate::model::thresholds::Thresholds;
 
 use super::address::Address;
@@ -99,6 +100,8 @@ pub struct Job {
     pub autodetection_retry: u32,
     /// Place of its charts on the dashboard.
     pub priority: u32,
+    /// Families of charts that it has.
+    pub charts: Families,
     /// Labels on its charts.
     pub labels: BTreeMap<String, String>,
     /// The node whose charts they are; `None`: the agent's own.
@@ -106,7 +109,8 @@ pub struct Job {
     /// From where on a figure matters.
     pub thresholds: Thresholds,
     /// Seconds between readings of the allocator's own statistics, which block the
-    /// server for about a millisecond; 0 leaves it alone.
+    /// server for about a millisecond; 0 leaves it alone, and so do charts without the
+    /// family size classes.
     pub malloc_stats_every: u32,
     /// Whether they may be read when a person asks for size classes.
     pub size_classes: bool,
@@ -142,6 +146,7 @@ impl Job {
             update_every: 1,
             autodetection_retry: 0,
             priority: DEFAULT_PRIORITY,
+            charts: Families::ALL,
             labels: BTreeMap::new(),
             vnode: None,
             thresholds: Thresholds::default(),

@@ -5,6 +5,7 @@
 //! anything of the agent but where its folders are.
 
 pub mod address;
+mod charts;
 pub mod file;
 pub mod job;
 mod known;

@@ -90,6 +90,7 @@ mapping! {
         update_every: Text,
         autodetection_retry: Text,
         priority: Text,
+        charts: Vec<Text>,
         discovery: RawDiscovery,
         import_go_d: Text,
     } expecting "keys such as jobs:"
@@ -111,6 +112,7 @@ mapping! {
         update_every: Text,
         autodetection_retry: Text,
         priority: Text,
+        charts: Vec<Text>,
         labels: RawLabels,
         vnode: Text,
         thresholds: RawThresholds,

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::families::FAMILIES;
+
 /// What is told to an agent.
 pub const SCHEMA: &str = include_str!("schema.json");
 
@@ -29,6 +31,8 @@ enum Kind {
     Text,
     /// A list of texts.
     Texts,
+    /// A list of some of these.
+    Some(&'static [&'static str]),
     /// A text that is not shown.
     Secret,
     Switch(bool),
@@ -107,6 +111,13 @@ const TABS: &[Tab] = &[
                 "Priority",
                 Kind::Whole(0, None, 70_000),
                 "Place of the charts on the dashboard: lower is further up.",
+            ),
+            field(
+                "charts",
+                "Charts",
+                Kind::Some(&FAMILIES),
+                "Families of charts; without any, all. An alert needs the family that its chart \
+                 is of. The collector's is always there.",
             ),
             field(
                 "vnode",
@@ -354,6 +365,11 @@ impl Field {
             Kind::Texts => {
                 say("type", json!(["array", "null"]));
                 say("items", json!({ "type": "string" }));
+            }
+            Kind::Some(names) => {
+                say("type", json!(["array", "null"]));
+                say("items", json!({ "type": "string", "enum": names }));
+                say("uniqueItems", json!(true));
             }
             Kind::Secret => {
                 say("type", json!("string"));

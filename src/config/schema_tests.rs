@@ -90,7 +90,8 @@ fn assert_valid(schema: &Value, at: &str) {
     for (word, said) in object {
         let sound = match word.as_str() {
             "title" | "description" | "$schema" | "pattern" => said.is_string(),
-            "sensitive" => said.is_boolean(),
+            "sensitive" | "uniqueItems" => said.is_boolean(),
+            "enum" => !said.as_array().unwrap().is_empty(),
             "minimum" | "maximum" | "exclusiveMinimum" => said.is_number(),
             "type" => {
                 let types = said

@@ -119,6 +119,10 @@ fn keys(job: &Job) -> Map<String, Value> {
         ),
         ("priority", differs(job.priority, of.priority, Value::from)),
         (
+            "charts",
+            differs(job.charts, of.charts, |charts| charts.names().collect()),
+        ),
+        (
             "labels",
             (!job.labels.is_empty()).then(|| json!(job.labels)),
         ),

@@ -121,7 +121,7 @@ fn severity(derived: &Derived<'_>, verdict: Verdict) -> Severity {
 
 /// What would have made the diagnosis surer.
 fn missing(derived: &Derived<'_>) -> Vec<&'static str> {
-    let mut missing = facts::needed_but_missing(derived);
+    let mut missing: Vec<_> = facts::needed_but_missing(derived).collect();
     let sample = derived.sample;
     let jemalloc = sample
         .server

@@ -7,7 +7,7 @@ use super::history;
 use super::waste::Parts;
 
 /// What every rule rests on; Dragonfly, Garnet and proxies lack some of it.
-pub(super) fn needed_but_missing(derived: &Derived<'_>) -> Vec<&'static str> {
+pub(super) fn needed_but_missing(derived: &Derived<'_>) -> impl Iterator<Item = &'static str> {
     let fields = &derived.sample.fields;
     [
         ("used_memory", fields.used_memory.is_none()),
@@ -19,7 +19,6 @@ pub(super) fn needed_but_missing(derived: &Derived<'_>) -> Vec<&'static str> {
     ]
     .into_iter()
     .filter_map(|(name, missing)| missing.then_some(name))
-    .collect()
 }
 
 /// Before the server's first cron tick RSS is 0 and every ratio `-nan`.

@@ -1,6 +1,7 @@
 //! What needs more than one sample: rates, shares of time, effect of defrag.
 //!
-//! Keeps the last sample's counters and a thinned ring of the last minutes.
+//! Keeps the last sample's counters and a thinned ring of the last minutes: some 350
+//! bytes of an instance at rest, 1.1 KB while active defrag works ([`MARKS`]).
 //! Knows restarts and resets: a counter that falls or jumps beyond reason gives
 //! a gap, never a rate. Must not know what a rate means.
 
@@ -15,9 +16,11 @@ use super::server::Server;
 /// The span over which the effect of active defrag is judged.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Marks in the ring are at least this far apart, so that a thousand instances
-/// cost a dozen marks each.
+/// Marks in the ring are at least this far apart.
 const SPACING: Duration = Duration::from_secs(5);
+
+/// Most marks in either ring: those of its span, the one before it, and the newest.
+const MARKS: usize = 14;
 
 /// How long active defrag must have run before it is called ineffective.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -71,7 +74,6 @@ pub struct Rates {
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     at: Duration,
-    uptime: Option<u64>,
     hits: Option<u64>,
     misses: Option<u64>,
     key_hits: Option<u64>,
@@ -93,7 +95,6 @@ impl Mark {
         let cpu = main.or(process);
         Self {
             at: sample.at,
-            uptime: fields.uptime_in_seconds,
             hits: fields.active_defrag_hits,
             misses: fields.active_defrag_misses,
             key_hits: fields.active_defrag_key_hits,
@@ -105,12 +106,23 @@ impl Mark {
     }
 }
 
+/// What active defrag had examined at one moment: allocations moved, and left.
+#[derive(Debug, Clone, Copy)]
+struct Examined {
+    at: Duration,
+    hits: u64,
+    misses: u64,
+}
+
 /// The recent past of one instance.
 #[derive(Debug, Default)]
 pub struct History {
     server: Option<Arc<Server>>,
     last: Option<Mark>,
-    ring: VecDeque<Mark>,
+    /// `uptime_in_seconds` of the last answer.
+    uptime: Option<u64>,
+    /// The last minute; one mark alone where nothing was examined in it.
+    ring: VecDeque<Examined>,
     running_since: Option<Duration>,
     /// How long this run rested while a child process ran.
     rested: Duration,
@@ -130,7 +142,7 @@ impl History {
             return Rates::default();
         };
         let now = Mark::of(sample);
-        let restarted = self.restarted(server, &now);
+        let restarted = self.restarted(server, sample);
         self.kills.follow(sample.at, sample.host.host(), restarted);
         if restarted {
             *self = Self {
@@ -138,14 +150,15 @@ impl History {
                 ..Self::default()
             };
         }
-        if self.server.is_none() {
+        if !self.knows(server) {
             self.server = Some(Arc::clone(server));
         }
+        self.uptime = sample.fields.uptime_in_seconds;
         let mut rates = self
             .last
             .map(|last| between(&last, &now))
             .unwrap_or_default();
-        self.remember(now);
+        self.remember(&now);
         rates.oom_killed = self.kills.lately();
         rates.efficiency = self.efficiency(&now);
         self.follow_defrag(sample, &mut rates);
@@ -153,26 +166,32 @@ impl History {
         rates
     }
 
-    fn restarted(&self, server: &Arc<Server>, now: &Mark) -> bool {
-        let another = self
-            .server
-            .as_ref()
-            .is_some_and(|known| **known != **server);
-        let younger = self
-            .ring
-            .back()
-            .is_some_and(|mark| now.uptime < mark.uptime);
-        another || younger
+    /// Whether this is the very server of the sample before.
+    fn knows(&self, server: &Arc<Server>) -> bool {
+        let known = self.server.as_ref();
+        known.is_some_and(|known| Arc::ptr_eq(known, server))
+    }
+
+    fn restarted(&self, server: &Arc<Server>, sample: &Sample) -> bool {
+        let known = self.server.as_ref();
+        let another = !self.knows(server) && known.is_some_and(|known| **known != **server);
+        another || sample.fields.uptime_in_seconds < self.uptime
     }
 
     /// Puts a mark into the ring where it is due, and lets the oldest go. A
     /// fallen counter (CONFIG RESETSTAT) empties the ring.
-    fn remember(&mut self, now: Mark) {
-        if self
-            .ring
-            .back()
-            .is_some_and(|mark| now.hits < mark.hits || now.misses < mark.misses)
-        {
+    fn remember(&mut self, now: &Mark) {
+        let (Some(hits), Some(misses)) = (now.hits, now.misses) else {
+            self.ring.clear();
+            return;
+        };
+        let now = Examined {
+            at: now.at,
+            hits,
+            misses,
+        };
+        let fallen = |mark: &Examined| now.hits < mark.hits || now.misses < mark.misses;
+        if self.ring.back().is_some_and(fallen) {
             self.ring.clear();
         }
         while self
@@ -182,11 +201,18 @@ impl History {
         {
             self.ring.pop_front();
         }
+        // Counters only grow in here, so that all marks are alike where the ends are.
+        let at_rest = |mark: &Examined| (mark.hits, mark.misses) == (hits, misses);
+        if self.ring.front().is_some_and(at_rest) {
+            self.ring.truncate(1);
+            return;
+        }
         let due = self
             .ring
             .back()
             .is_none_or(|mark| now.at.saturating_sub(mark.at) >= SPACING);
         if due {
+            make_room(&mut self.ring);
             self.ring.push_back(now);
         }
     }
@@ -224,6 +250,7 @@ impl History {
         }
         let last = self.fragmented.back();
         if last.is_none_or(|(at, _)| now.saturating_sub(*at) >= LONG_SPACING) {
+            make_room(&mut self.fragmented);
             self.fragmented.push_back((now, bytes));
         }
     }
@@ -236,11 +263,17 @@ impl History {
 
     fn efficiency(&self, now: &Mark) -> Option<f64> {
         let start = self.ring.front()?;
-        let hits = grown(start.hits, now.hits)?;
-        let misses = grown(start.misses, now.misses)?;
+        let hits = grown(Some(start.hits), now.hits)?;
+        let misses = grown(Some(start.misses), now.misses)?;
         let examined = hits + misses;
         (examined > 0.0).then(|| 100.0 * hits / examined)
     }
+}
+
+/// Room for all marks there can be, once there is more than one; no more than that.
+fn make_room<T>(ring: &mut VecDeque<T>) {
+    let most = if ring.is_empty() { 1 } else { MARKS };
+    ring.reserve_exact(most.saturating_sub(ring.len()));
 }
 
 fn between(last: &Mark, now: &Mark) -> Rates {
@@ -279,174 +312,4 @@ fn grown(then: Option<u64>, now: Option<u64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::info::Info;
-
-    fn push(history: &mut History, second: u64, text: &str) -> Rates {
-        let text = format!("redis_version:8.2.3\n{text}");
-        let at = Duration::from_secs(second);
-        history.push(&Sample::new(at, &Info::parse(text.as_bytes()), None))
-    }
-
-    fn counters(hits: u64, misses: u64, millis: u64) -> String {
-        format!(
-            "run_id:a\nactive_defrag_hits:{hits}\nactive_defrag_misses:{misses}\n\
-             total_active_defrag_time:{millis}\n"
-        )
-    }
-
-    #[test]
-    fn rates_are_per_second_and_the_first_sample_has_none() {
-        let mut history = History::default();
-        assert_eq!(
-            push(&mut history, 10, &counters(100, 0, 0)),
-            Rates::default()
-        );
-        let rates = push(&mut history, 12, &counters(300, 50, 1000));
-        assert_eq!((rates.hits, rates.misses), (Some(100.0), Some(25.0)));
-        assert_eq!(rates.defrag_time, Some(50.0));
-        assert_eq!(rates.efficiency, Some(80.0));
-    }
-
-    #[test]
-    fn a_restart_begins_anew() {
-        let mut history = History::default();
-        push(&mut history, 1, &counters(100, 100, 0));
-        let other = counters(900, 900, 0).replace("run_id:a", "run_id:b");
-        assert_eq!(push(&mut history, 2, &other), Rates::default());
-        let mut history = History::default();
-        push(
-            &mut history,
-            1,
-            "uptime_in_seconds:50\nactive_defrag_hits:1\n",
-        );
-        let rates = push(
-            &mut history,
-            2,
-            "uptime_in_seconds:1\nactive_defrag_hits:9\n",
-        );
-        assert_eq!(rates, Rates::default(), "no run_id, but a younger process");
-    }
-
-    #[test]
-    fn a_counter_that_falls_is_a_gap_and_costs_only_itself() {
-        let mut history = History::default();
-        push(&mut history, 1, &counters(100, 10, 0));
-        let rates = push(&mut history, 2, &counters(5, 20, 500));
-        assert_eq!((rates.hits, rates.misses), (None, Some(10.0)));
-        assert_eq!(rates.efficiency, None, "the minute begins anew");
-        assert_eq!(
-            push(&mut history, 3, &counters(6, 20, 500)).efficiency,
-            Some(100.0)
-        );
-    }
-
-    #[test]
-    fn the_reset_defect_of_defrag_time_is_a_gap() {
-        let mut history = History::default();
-        push(&mut history, 1, &counters(0, 0, 0));
-        assert_eq!(
-            push(&mut history, 2, &counters(0, 0, 2_193_392)).defrag_time,
-            None
-        );
-        assert_eq!(
-            push(&mut history, 3, &counters(0, 0, 2_194_392)).defrag_time,
-            Some(100.0)
-        );
-    }
-
-    #[test]
-    fn an_outage_is_not_a_rate() {
-        let mut history = History::default();
-        push(&mut history, 1, &counters(0, 0, 0));
-        assert_eq!(
-            history.push(&Sample::unreachable(Duration::from_secs(2))),
-            Rates::default()
-        );
-        assert_eq!(push(&mut history, 30, &counters(900, 0, 0)).hits, None);
-        assert_eq!(push(&mut history, 31, &counters(901, 0, 0)).hits, Some(1.0));
-    }
-
-    #[test]
-    fn efficiency_looks_back_one_minute_and_the_ring_stays_small() {
-        let mut history = History::default();
-        for second in 0..200 {
-            push(&mut history, second, &counters(1000 * second, 0, 0));
-        }
-        let mut rates = Rates::default();
-        for second in 200..270 {
-            rates = push(&mut history, second, &counters(200_000, 10 * second, 0));
-        }
-        assert_eq!(
-            rates.efficiency,
-            Some(0.0),
-            "the good times are over a minute ago"
-        );
-        assert!(history.ring.len() <= 14, "{}", history.ring.len());
-    }
-
-    fn defragging(history: &mut History, second: u64, fragmented: u64) -> Rates {
-        let text = format!(
-            "mem_allocator:jemalloc-5.1.0\nactive_defrag_running:5\n\
-             allocator_allocated:100000000\nallocator_active:{}\n",
-            100_000_000 + fragmented
-        );
-        push(history, second, &text)
-    }
-
-    #[test]
-    fn five_minutes_tell_whether_the_fragmented_bytes_fall() {
-        for (step, want) in [(0, Some(false)), (100_000, Some(true))] {
-            let mut history = History::default();
-            for second in 0..300 {
-                let rates = defragging(&mut history, second, 200_000_000 - step * second);
-                assert_eq!(
-                    rates.frag_falling, None,
-                    "second {second}: too early to tell"
-                );
-            }
-            let rates = defragging(&mut history, 300, 200_000_000 - step * 300);
-            assert_eq!(rates.frag_falling, want, "{step} bytes a second");
-            assert_eq!(rates.running_for, Some(PATIENCE));
-            assert!(
-                history.fragmented.len() <= 12,
-                "{}",
-                history.fragmented.len()
-            );
-            push(&mut history, 301, "active_defrag_running:0\n");
-            let rates = defragging(&mut history, 302, 1);
-            assert_eq!(rates.running_for, Some(Duration::ZERO), "a new run");
-        }
-    }
-
-    #[test]
-    fn a_long_save_does_not_make_a_run_look_ineffective() {
-        let mut history = History::default();
-        for second in 0..100 {
-            defragging(&mut history, second, 200_000_000 - 100_000 * second);
-        }
-        let paused = |second| {
-            let text = "mem_allocator:jemalloc-5.1.0\nactive_defrag_running:5\n\
-                        rdb_bgsave_in_progress:1\nallocator_allocated:100000000\n\
-                        allocator_active:290000000\n";
-            push(&mut history, second, text)
-        };
-        let rates = (100..700).map(paused).last().unwrap();
-        assert_eq!(rates.running_for, Some(Duration::from_secs(99)));
-        assert_eq!(rates.frag_falling, None, "the run rested for ten minutes");
-        for second in 700..900 {
-            let rates = defragging(&mut history, second, 190_000_000);
-            assert_eq!(rates.frag_falling, None, "second {second}");
-        }
-        let rates = defragging(&mut history, 901, 180_000_000);
-        assert_eq!(rates.frag_falling, Some(true));
-    }
-
-    #[test]
-    fn time_that_stands_still_gives_no_rate() {
-        let mut history = History::default();
-        push(&mut history, 5, &counters(1, 1, 1));
-        assert_eq!(push(&mut history, 5, &counters(9, 9, 9)).hits, None);
-    }
-}
+mod tests;

@@ -5,184 +5,191 @@
 //! `server.rs` and `sample.rs`. Every field is optional and a bad one costs
 //! only itself.
 
-/// Declares the numbers of INFO as one table: the struct, its parser and the
-/// list of names come from the same rows, so none can be forgotten.
-macro_rules! fields {
-    ($( $(#[$doc:meta])* $name:ident : $kind:ident -> $ty:ty ),+ $(,)?) => {
+use super::lines;
+use super::lookup::Lookup;
+
+/// One name of INFO, and how its value is taken in. The first of a repeated name
+/// stands.
+struct Row {
+    name: &'static str,
+    take: for<'a> fn(&mut Info<'a>, &'a [u8]),
+}
+
+/// Declares what is read of INFO as one table: the structs, the reader and the list
+/// of names come from the same rows, so none can be forgotten.
+macro_rules! table {
+    (
+        numbers { $( $(#[$doc:meta])* $number:ident : $kind:ident -> $ty:ty ),+ $(,)? }
+        texts { $( $(#[$text_doc:meta])* $text:ident ),+ $(,)? }
+    ) => {
         /// The numbers of one INFO reply that redis-frag uses. `None` is a
         /// field that the server does not have, or printed as nonsense.
         #[derive(Debug, Clone, Copy, Default, PartialEq)]
         pub struct Fields {
-            $( $(#[$doc])* pub $name: Option<$ty>, )+
+            $( $(#[$doc])* pub $number: Option<$ty>, )+
         }
 
         impl Fields {
             /// Names of all fields, as INFO prints them.
-            pub const NAMES: &'static [&'static str] = &[$( stringify!($name) ),+];
-
-            /// Takes one value. The first of a repeated name stands; an
-            /// unknown name is none of ours.
-            fn take(&mut self, name: &str, text: &str) {
-                match name {
-                    $( stringify!($name) => if self.$name.is_none() {
-                        self.$name = read::$kind(text);
-                    }, )+
-                    _ => {}
-                }
-            }
+            pub const NAMES: &'static [&'static str] = &[$( stringify!($number) ),+];
         }
-    };
-}
 
-fields! {
-    /// Seconds since the server started; falls on a restart.
-    uptime_in_seconds: counter -> u64,
-    /// The server's pid as it sees itself: 1 in most containers.
-    process_id: counter -> u64,
-
-    /// Bytes allocated through zmalloc, live at INFO time (server.c, all versions).
-    used_memory: size -> u64,
-    /// Bytes of the process resident in RAM, from the server's 100 ms cron
-    /// (zmalloc.c `zmalloc_get_rss`). 0 before the first cron, which is no value.
-    used_memory_rss: nonzero -> u64,
-    /// Highest `used_memory` since start, bytes. Not cleared by CONFIG RESETSTAT.
-    used_memory_peak: nonzero -> u64,
-    /// The limit set by `maxmemory`, bytes. 0 means unlimited, which is no value.
-    maxmemory: nonzero -> u64,
-    /// Memory of the machine as the server saw it at its start, bytes: whatever a
-    /// cgroup allows (zmalloc.c `zmalloc_get_memory_size`, since 3.2).
-    total_system_memory: nonzero -> u64,
-    /// What eviction does not count as used, bytes (evict.c, since 5.0).
-    mem_not_counted_for_evict: size -> u64,
-    /// jemalloc `stats.allocated`, bytes (since 5.0). Made up without jemalloc.
-    allocator_allocated: nonzero -> u64,
-    /// jemalloc `stats.active`: bytes of pages that hold live regions (since 5.0).
-    allocator_active: nonzero -> u64,
-    /// jemalloc `stats.resident`: active, dirty and metadata, bytes (since 5.0).
-    allocator_resident: nonzero -> u64,
-    /// Pages given to MADV_FREE and still resident, bytes (Redis 7.4, Valkey 8.0).
-    allocator_muzzy: size -> u64,
-    /// Two meanings, see `server::FragMeaning` (since 5.0).
-    allocator_frag_ratio: ratio -> f64,
-    /// Two meanings, see `server::FragMeaning`. Printed `%zu` of a signed number,
-    /// so a negative one comes wrapped by 2^64 (object.c, all versions).
-    allocator_frag_bytes: signed -> i64,
-    /// resident / active (object.c, since 5.0).
-    allocator_rss_ratio: ratio -> f64,
-    /// RSS / resident (object.c, since 5.0).
-    rss_overhead_ratio: ratio -> f64,
-    /// RSS / used memory, both of one cron tick since 5.0 (object.c).
-    mem_fragmentation_ratio: ratio -> f64,
-    /// RSS minus used memory of one cron tick, bytes (since 5.0); 5.0.0 to
-    /// 5.0.2 print it wrapped (redis#5580).
-    mem_fragmentation_bytes: signed -> i64,
-    /// Buffers of ordinary clients, bytes (since 5.0). May be allocated and never
-    /// touched: a client that announced a value and stalls.
-    mem_clients_normal: size -> u64,
-    /// Buffers of replicas, bytes (since 5.0).
-    mem_clients_slaves: size -> u64,
-    /// Buffer of the AOF, bytes (since 5.0).
-    mem_aof_buffer: size -> u64,
-    /// Replication backlog, bytes (since 5.0); allocated whole and filled later up
-    /// to 6.2.
-    mem_replication_backlog: size -> u64,
-    /// Memory of the Lua engine, bytes; of EVAL alone since 7.0.
-    used_memory_lua: size -> u64,
-    /// Memory of all script engines, bytes (since 7.0).
-    used_memory_vm_total: size -> u64,
-    /// The share of a CPU, percent, that active defrag aims at; 0 when no cycle
-    /// is under way. Not a measurement and not a boolean (defrag.c).
-    active_defrag_running: effort -> u8,
-
-    /// 1 while the dataset is being loaded.
-    loading: flag -> bool,
-    /// 1 while a replica loads a new dataset beside the old one (since 7.0).
-    async_loading: flag -> bool,
-    /// Bytes that the running child has copied so far (since 6.2).
-    current_cow_size: size -> u64,
-    /// 1 while a child writes an RDB file.
-    rdb_bgsave_in_progress: flag -> bool,
-    /// 1 while a child rewrites the AOF.
-    aof_rewrite_in_progress: flag -> bool,
-    /// 1 while a module's child runs (since 6.0).
-    module_fork_in_progress: flag -> bool,
-    /// 1 while a child exports slots (Valkey 9.0).
-    slot_migration_fork_in_progress: flag -> bool,
-    /// 1 where the AOF is on: it is rewritten by a child now and then.
-    aof_enabled: flag -> bool,
-    /// Children that were forked, counter (since 6.2).
-    total_forks: counter -> u64,
-    /// Microseconds that the last fork took; 0 before the first, and after CONFIG
-    /// RESETSTAT.
-    latest_fork_usec: counter -> u64,
-    /// Bytes copied during the last RDB child: at its end up to 6.2, its peak since 7.0.
-    rdb_last_cow_size: size -> u64,
-    /// Bytes copied during the last AOF child: at its end up to 6.2, its peak since 7.0.
-    aof_last_cow_size: size -> u64,
-
-    /// Allocations that active defrag moved, counter (since 4.0).
-    active_defrag_hits: counter -> u64,
-    /// Allocations that active defrag looked at and left, counter (since 4.0).
-    active_defrag_misses: counter -> u64,
-    /// Keys in which something was moved, counter (since 4.0).
-    active_defrag_key_hits: counter -> u64,
-    /// Keys in which nothing was moved, counter (since 4.0).
-    active_defrag_key_misses: counter -> u64,
-    /// Milliseconds with a defrag cycle under way, counter (since 7.0). Jumps by
-    /// the uptime of the machine after CONFIG RESETSTAT in a cycle (8.0, Valkey 8.1).
-    total_active_defrag_time: counter -> u64,
-
-    /// System CPU seconds of the whole process.
-    used_cpu_sys: seconds -> f64,
-    /// User CPU seconds of the whole process.
-    used_cpu_user: seconds -> f64,
-    /// System CPU seconds of the main thread (since 6.2).
-    used_cpu_sys_main_thread: seconds -> f64,
-    /// User CPU seconds of the main thread (since 6.2).
-    used_cpu_user_main_thread: seconds -> f64,
-}
-
-/// Declares the texts of INFO, borrowed from the reply.
-macro_rules! texts {
-    ($( $(#[$doc:meta])* $name:ident ),+ $(,)?) => {
-        /// The texts of one INFO reply that tell servers apart.
+        /// The texts of one INFO reply that tell servers apart, borrowed from it.
         #[derive(Debug, Clone, Copy, Default, PartialEq)]
         pub struct Texts<'a> {
-            $( $(#[$doc])* pub $name: Option<&'a str>, )+
+            $( $(#[$text_doc])* pub $text: Option<&'a str>, )+
         }
 
-        impl<'a> Texts<'a> {
-            fn take(&mut self, name: &str, text: &'a str) {
-                match name {
-                    $( stringify!($name) => if self.$name.is_none() && !text.is_empty() {
-                        self.$name = Some(text);
-                    }, )+
-                    _ => {}
-                }
-            }
-        }
+        /// Every name that is read.
+        static ROWS: &[Row] = &[
+            $( Row {
+                name: stringify!($number),
+                take: |info, value| if info.fields.$number.is_none() {
+                    info.fields.$number = read::$kind(value);
+                },
+            }, )+
+            $( Row {
+                name: stringify!($text),
+                take: |info, value| if info.texts.$text.is_none() {
+                    info.texts.$text = read::text(value);
+                },
+            }, )+
+        ];
+
+        static LOOKUP: Lookup = Lookup::over(
+            &[$( stringify!($number), )+ $( stringify!($text) ),+]
+        );
     };
 }
 
-texts! {
-    /// Version; Valkey prints 7.2.4 here whatever it is.
-    redis_version,
-    /// `valkey`, `garnet`, … Redis has no such field.
-    server_name,
-    /// Version of Valkey (since 7.2.5).
-    valkey_version,
-    /// Present in Dragonfly only.
-    dragonfly_version,
-    /// Present in Garnet only.
-    garnet_version,
-    /// Present in KeyDB only.
-    storage_provider,
-    /// Path of the server's program.
-    executable,
-    /// 40 hex digits, new on every start of the process.
-    run_id,
-    /// `libc`, `jemalloc-5.3.0`, `tcmalloc-x.y`, `memkind`.
-    mem_allocator,
+table! {
+    numbers {
+        /// Seconds since the server started; falls on a restart.
+        uptime_in_seconds: counter -> u64,
+        /// The server's pid as it sees itself: 1 in most containers.
+        process_id: counter -> u64,
+
+        /// Bytes allocated through zmalloc, live at INFO time (server.c, all versions).
+        used_memory: size -> u64,
+        /// Bytes of the process resident in RAM, from the server's 100 ms cron
+        /// (zmalloc.c `zmalloc_get_rss`). 0 before the first cron, which is no value.
+        used_memory_rss: nonzero -> u64,
+        /// Highest `used_memory` since start, bytes. Not cleared by CONFIG RESETSTAT.
+        used_memory_peak: nonzero -> u64,
+        /// The limit set by `maxmemory`, bytes. 0 means unlimited, which is no value.
+        maxmemory: nonzero -> u64,
+        /// Memory of the machine as the server saw it at its start, bytes: whatever a
+        /// cgroup allows (zmalloc.c `zmalloc_get_memory_size`, since 3.2).
+        total_system_memory: nonzero -> u64,
+        /// What eviction does not count as used, bytes (evict.c, since 5.0).
+        mem_not_counted_for_evict: size -> u64,
+        /// jemalloc `stats.allocated`, bytes (since 5.0). Made up without jemalloc.
+        allocator_allocated: nonzero -> u64,
+        /// jemalloc `stats.active`: bytes of pages that hold live regions (since 5.0).
+        allocator_active: nonzero -> u64,
+        /// jemalloc `stats.resident`: active, dirty and metadata, bytes (since 5.0).
+        allocator_resident: nonzero -> u64,
+        /// Pages given to MADV_FREE and still resident, bytes (Redis 7.4, Valkey 8.0).
+        allocator_muzzy: size -> u64,
+        /// Two meanings, see `server::FragMeaning` (since 5.0).
+        allocator_frag_ratio: ratio -> f64,
+        /// Two meanings, see `server::FragMeaning`. Printed `%zu` of a signed number,
+        /// so a negative one comes wrapped by 2^64 (object.c, all versions).
+        allocator_frag_bytes: signed -> i64,
+        /// resident / active (object.c, since 5.0).
+        allocator_rss_ratio: ratio -> f64,
+        /// RSS / resident (object.c, since 5.0).
+        rss_overhead_ratio: ratio -> f64,
+        /// RSS / used memory, both of one cron tick since 5.0 (object.c).
+        mem_fragmentation_ratio: ratio -> f64,
+        /// RSS minus used memory of one cron tick, bytes (since 5.0); 5.0.0 to
+        /// 5.0.2 print it wrapped (redis#5580).
+        mem_fragmentation_bytes: signed -> i64,
+        /// Buffers of ordinary clients, bytes (since 5.0). May be allocated and never
+        /// touched: a client that announced a value and stalls.
+        mem_clients_normal: size -> u64,
+        /// Buffers of replicas, bytes (since 5.0).
+        mem_clients_slaves: size -> u64,
+        /// Buffer of the AOF, bytes (since 5.0).
+        mem_aof_buffer: size -> u64,
+        /// Replication backlog, bytes (since 5.0); allocated whole and filled later up
+        /// to 6.2.
+        mem_replication_backlog: size -> u64,
+        /// Memory of the Lua engine, bytes; of EVAL alone since 7.0.
+        used_memory_lua: size -> u64,
+        /// Memory of all script engines, bytes (since 7.0).
+        used_memory_vm_total: size -> u64,
+        /// The share of a CPU, percent, that active defrag aims at; 0 when no cycle
+        /// is under way. Not a measurement and not a boolean (defrag.c).
+        active_defrag_running: effort -> u8,
+
+        /// 1 while the dataset is being loaded.
+        loading: flag -> bool,
+        /// 1 while a replica loads a new dataset beside the old one (since 7.0).
+        async_loading: flag -> bool,
+        /// Bytes that the running child has copied so far (since 6.2).
+        current_cow_size: size -> u64,
+        /// 1 while a child writes an RDB file.
+        rdb_bgsave_in_progress: flag -> bool,
+        /// 1 while a child rewrites the AOF.
+        aof_rewrite_in_progress: flag -> bool,
+        /// 1 while a module's child runs (since 6.0).
+        module_fork_in_progress: flag -> bool,
+        /// 1 while a child exports slots (Valkey 9.0).
+        slot_migration_fork_in_progress: flag -> bool,
+        /// 1 where the AOF is on: it is rewritten by a child now and then.
+        aof_enabled: flag -> bool,
+        /// Children that were forked, counter (since 6.2).
+        total_forks: counter -> u64,
+        /// Microseconds that the last fork took; 0 before the first, and after CONFIG
+        /// RESETSTAT.
+        latest_fork_usec: counter -> u64,
+        /// Bytes copied during the last RDB child: at its end up to 6.2, its peak since 7.0.
+        rdb_last_cow_size: size -> u64,
+        /// Bytes copied during the last AOF child: at its end up to 6.2, its peak since 7.0.
+        aof_last_cow_size: size -> u64,
+
+        /// Allocations that active defrag moved, counter (since 4.0).
+        active_defrag_hits: counter -> u64,
+        /// Allocations that active defrag looked at and left, counter (since 4.0).
+        active_defrag_misses: counter -> u64,
+        /// Keys in which something was moved, counter (since 4.0).
+        active_defrag_key_hits: counter -> u64,
+        /// Keys in which nothing was moved, counter (since 4.0).
+        active_defrag_key_misses: counter -> u64,
+        /// Milliseconds with a defrag cycle under way, counter (since 7.0). Jumps by
+        /// the uptime of the machine after CONFIG RESETSTAT in a cycle (8.0, Valkey 8.1).
+        total_active_defrag_time: counter -> u64,
+
+        /// System CPU seconds of the whole process.
+        used_cpu_sys: seconds -> f64,
+        /// User CPU seconds of the whole process.
+        used_cpu_user: seconds -> f64,
+        /// System CPU seconds of the main thread (since 6.2).
+        used_cpu_sys_main_thread: seconds -> f64,
+        /// User CPU seconds of the main thread (since 6.2).
+        used_cpu_user_main_thread: seconds -> f64,
+    }
+    texts {
+        /// Version; Valkey prints 7.2.4 here whatever it is.
+        redis_version,
+        /// `valkey`, `garnet`, … Redis has no such field.
+        server_name,
+        /// Version of Valkey (since 7.2.5).
+        valkey_version,
+        /// Present in Dragonfly only.
+        dragonfly_version,
+        /// Present in Garnet only.
+        garnet_version,
+        /// Present in KeyDB only.
+        storage_provider,
+        /// Path of the server's program.
+        executable,
+        /// 40 hex digits, new on every start of the process.
+        run_id,
+        /// `libc`, `jemalloc-5.3.0`, `tcmalloc-x.y`, `memkind`.
+        mem_allocator,
+    }
 }
 
 /// One INFO reply, read.
@@ -198,61 +205,92 @@ pub struct Info<'a> {
 }
 
 impl<'a> Info<'a> {
+    /// Whether the reply tells what server it is of: the section for that was asked for.
+    #[must_use]
+    pub fn names_server(&self) -> bool {
+        self.texts.redis_version.is_some() || self.texts.run_id.is_some()
+    }
+
     /// Reads a reply in any state, whole or cut, with any line ends. Cannot
-    /// fail: what is not a known `name:value` is passed over.
+    /// fail: what is not a known `name:value` is passed over, and so is a line whose
+    /// value is not UTF-8.
     #[must_use]
     pub fn parse(reply: &'a [u8]) -> Self {
         let mut info = Self::default();
-        for line in reply.split(|byte| *byte == b'\n') {
-            let Ok(line) = std::str::from_utf8(line) else {
-                continue;
-            };
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            let Some((name, value)) = line.split_once(':') else {
-                continue;
-            };
-            info.fields.take(name, value);
-            info.texts.take(name, value);
-            if let Some(expires) = read::expires(name, value) {
-                info.volatile_keys = Some(info.volatile_keys.unwrap_or(0).saturating_add(expires));
-            }
-        }
+        lines::each(reply, |name, value| info.take(name, value));
         info
+    }
+
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let row = LOOKUP.place(name).map(|place| &ROWS[place]);
+        if let Some(row) = row.filter(|row| row.name.as_bytes() == name) {
+            (row.take)(self, value);
+        } else if name.starts_with(b"db")
+            && let Some(expires) = read::expires(name, value)
+        {
+            self.volatile_keys = Some(self.volatile_keys.unwrap_or(0).saturating_add(expires));
+        }
     }
 }
 
-/// The kinds of value that INFO prints, and what of them is believed.
+/// The kinds of value that INFO prints, and what of them is believed. All are what
+/// `str::parse` makes of them; what it would only spend time on is done by hand.
 mod read {
+    use std::str::{FromStr, from_utf8};
+
     /// No machine holds 2^60 bytes: a larger size is an underflow of the
     /// server's (`used_memory_dataset` was captured at 1.8e19).
     const ABSURD: u64 = 1 << 60;
 
+    /// So many digits cannot overflow.
+    const SAFE_DIGITS: usize = 19;
+
+    fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
+        from_utf8(text).ok()?.parse().ok()
+    }
+
+    /// An empty text is absent.
+    pub(super) fn text(text: &[u8]) -> Option<&str> {
+        from_utf8(text).ok().filter(|text| !text.is_empty())
+    }
+
     /// `db0:keys=45901,expires=12,avg_ttl=0` to 12.
-    pub(super) fn expires(name: &str, value: &str) -> Option<u64> {
-        name.strip_prefix("db")?.parse::<u32>().ok()?;
-        value
-            .split(',')
+    pub(super) fn expires(name: &[u8], value: &[u8]) -> Option<u64> {
+        parsed::<u32>(name.strip_prefix(b"db")?)?;
+        let mut parts = from_utf8(value).ok()?.split(',');
+        parts
             .find_map(|part| part.strip_prefix("expires="))
-            .and_then(counter)
+            .and_then(|expires| counter(expires.as_bytes()))
     }
 
-    pub(super) fn counter(text: &str) -> Option<u64> {
-        text.parse().ok()
+    pub(super) fn counter(text: &[u8]) -> Option<u64> {
+        if text.is_empty() || text.len() > SAFE_DIGITS {
+            return parsed(text);
+        }
+        let mut value = 0;
+        for byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return parsed(text);
+            }
+            value = 10 * value + u64::from(digit);
+        }
+        Some(value)
     }
 
-    pub(super) fn size(text: &str) -> Option<u64> {
+    pub(super) fn size(text: &[u8]) -> Option<u64> {
         counter(text).filter(|bytes| *bytes < ABSURD)
     }
 
-    pub(super) fn nonzero(text: &str) -> Option<u64> {
+    pub(super) fn nonzero(text: &[u8]) -> Option<u64> {
         size(text).filter(|bytes| *bytes > 0)
     }
 
     /// Printed `%zd`, or `%zu` of the same bits.
-    pub(super) fn signed(text: &str) -> Option<i64> {
-        let value = match text.parse::<u64>() {
-            Ok(bits) => bits.cast_signed(),
-            Err(_) => text.parse().ok()?,
+    pub(super) fn signed(text: &[u8]) -> Option<i64> {
+        let value = match counter(text) {
+            Some(bits) => bits.cast_signed(),
+            None => parsed(text)?,
         };
         (value.unsigned_abs() < ABSURD).then_some(value)
     }
@@ -260,29 +298,28 @@ mod read {
     /// `"-nan"` and `"inf"` parse as numbers in Rust, so a range is asked for: no
     /// quotient of two sizes is larger than a size, and a percentage of 1e308
     /// would be infinite.
-    pub(super) fn ratio(text: &str) -> Option<f64> {
+    pub(super) fn ratio(text: &[u8]) -> Option<f64> {
         #[allow(clippy::cast_precision_loss, reason = "a power of two is exact")]
         let absurd = ABSURD as f64;
-        text.parse()
-            .ok()
-            .filter(|ratio: &f64| (0.0..absurd).contains(ratio))
+        parsed(text).filter(|ratio: &f64| (0.0..absurd).contains(ratio))
     }
 
-    pub(super) fn seconds(text: &str) -> Option<f64> {
+    pub(super) fn seconds(text: &[u8]) -> Option<f64> {
         ratio(text)
     }
 
-    pub(super) fn flag(text: &str) -> Option<bool> {
+    pub(super) fn flag(text: &[u8]) -> Option<bool> {
         match text {
-            "0" => Some(false),
-            "1" => Some(true),
+            b"0" => Some(false),
+            b"1" => Some(true),
             _ => None,
         }
     }
 
     /// A share of one CPU, 0 to 100 percent.
-    pub(super) fn effort(text: &str) -> Option<u8> {
-        text.parse().ok().filter(|percent| *percent <= 100)
+    pub(super) fn effort(text: &[u8]) -> Option<u8> {
+        let percent = counter(text).filter(|percent| *percent <= 100)?;
+        u8::try_from(percent).ok()
     }
 }
 
@@ -347,5 +384,55 @@ mod tests {
             fields("used_memory_human:1.00M\nused_memor:7\n"),
             Fields::default()
         );
+    }
+
+    /// What is done by hand is what `str::parse` does.
+    #[test]
+    fn numbers_are_read_as_str_reads_them() {
+        for text in [
+            "",
+            "0",
+            "7",
+            "+7",
+            "-7",
+            "+",
+            "-",
+            "007",
+            " 7",
+            "7 ",
+            "7x",
+            "0x7",
+            "7.0",
+            "1e3",
+            "\u{ff17}",
+            "9999999999999999999",
+            "18446744073709551615",
+            "18446744073709551616",
+            "00000000000000000000000042",
+            "+18446744073709551615",
+            "9223372036854775808",
+        ] {
+            assert_eq!(
+                read::counter(text.as_bytes()),
+                text.parse().ok(),
+                "{text:?}"
+            );
+            let effort: Option<u8> = text.parse().ok().filter(|percent| *percent <= 100);
+            assert_eq!(read::effort(text.as_bytes()), effort, "{text:?}");
+        }
+        assert_eq!(read::counter(b"7\xff"), None);
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_name() {
+        for (place, row) in ROWS.iter().enumerate() {
+            assert_eq!(
+                LOOKUP.place(row.name.as_bytes()),
+                Some(place),
+                "{}",
+                row.name
+            );
+        }
+        assert!(ROWS.len() > Fields::NAMES.len());
     }
 }

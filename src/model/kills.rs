@@ -46,7 +46,9 @@ impl Kills {
             self.lately = Some((known.saturating_add(kills), now));
         }
         self.unread = false;
-        self.cgroup.clone_from(&host.cgroup);
+        if !same {
+            self.cgroup.clone_from(&host.cgroup);
+        }
         self.counted = host.oom_kills;
         self.around = host.oom_kills_around.or(self.around);
     }

@@ -28,11 +28,11 @@ pub(super) struct Rule {
 pub(super) const RULES: [Rule; 12] = [
     Rule {
         verdict: Verdict::Unknown,
-        holds: |d| !needed_but_missing(d).is_empty() && !is_starting(d),
-        evidence: |d| needed_but_missing(d).into_iter().map(absent).collect(),
-        otherwise: |d| match needed_but_missing(d).is_empty() {
-            true => "all fields needed are there".into(),
-            false => "what is absent comes with the first statistics".into(),
+        holds: |d| needed_but_missing(d).next().is_some() && !is_starting(d),
+        evidence: |d| needed_but_missing(d).map(absent).collect(),
+        otherwise: |d| match needed_but_missing(d).next() {
+            None => "all fields needed are there".into(),
+            Some(_) => "what is absent comes with the first statistics".into(),
         },
     },
     Rule {

@@ -50,6 +50,12 @@ impl Sample {
             Some(server) if server.answers(info) => Arc::clone(server),
             _ => Arc::new(Server::of(info)),
         };
+        Self::of_server(at, info, server)
+    }
+
+    /// A sample from a reply of a server that is known, whatever the reply tells of it.
+    #[must_use]
+    pub fn of_server(at: Duration, info: &Info<'_>, server: Arc<Server>) -> Self {
         Self {
             at,
             server: Some(server),

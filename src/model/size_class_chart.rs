@@ -27,7 +27,7 @@ const CLASSES: &[Dimension] = classes!(
 );
 
 /// The chart.
-pub(super) const SIZE_CLASS_WASTE: Chart = Chart {
+pub const SIZE_CLASS_WASTE: Chart = Chart {
     id: "size_class_waste",
     title: "Free regions in the slabs of the ten worst size classes",
     units: "bytes",

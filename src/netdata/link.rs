@@ -138,6 +138,12 @@ impl Writer {
         self.shared.lock().queue.dropped()
     }
 
+    /// Whether so many definitions wait that more of them should come later.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.shared.lock().queue.is_behind()
+    }
+
     /// Waits until the agent has taken everything, but no longer than `patience`.
     pub fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;

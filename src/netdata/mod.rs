@@ -17,4 +17,5 @@ pub mod request;
 pub mod row;
 pub mod stream;
 pub mod table;
+mod variables;
 pub mod wire;

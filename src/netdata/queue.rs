@@ -18,6 +18,11 @@ pub const MOST_WAITING: usize = 4 << 20;
 /// that waits goes, and everything is defined anew.
 pub const MOST_DEFINITIONS: usize = 64 << 20;
 
+/// Bytes of definitions beyond which an instance that has said nothing yet should wait:
+/// those of two hundred. A thousand that begin at once would otherwise take as much
+/// memory as all that they need later.
+pub const BEHIND: usize = 2 << 20;
+
 /// Bytes and number of answers that may wait for the agent: the table of a
 /// thousand instances, several times. Bodies that several share count once.
 pub const MOST_ANSWERS: (usize, usize) = (8 << 20, 4096);
@@ -73,6 +78,12 @@ impl Queue {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Whether more than [`BEHIND`] bytes of definitions wait.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.defining > BEHIND
     }
 
     /// Takes lines in.
@@ -233,6 +244,12 @@ mod tests {
     #[test]
     fn definitions_are_bounded_too_and_their_loss_is_told() {
         let mut queue = Queue::default();
+        queue.put(&lines(&"x".repeat(BEHIND), ""));
+        assert!(!queue.is_behind());
+        queue.put(&lines("x", ""));
+        assert!(queue.is_behind());
+        all(&mut queue);
+        assert!(!queue.is_behind());
         let definitions = "x".repeat(MOST_DEFINITIONS / 8);
         for _ in 0..20 {
             queue.put(&lines(&definitions, "v"));

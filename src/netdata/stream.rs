@@ -5,12 +5,16 @@
 //! it changed. Must not know where lines go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::chart::{Chart, Kind};
 use crate::model::charts::{CHARTS, CONTEXT_PREFIX, LABELS};
 use crate::model::derive::Derived;
+use crate::model::families::Families;
+use crate::model::server::Server;
 
+use super::variables::Variables;
 use super::wire::{self, ChartLine};
 
 /// Who an instance is, for the agent.
@@ -50,28 +54,63 @@ pub struct Output {
     pub values: String,
 }
 
-/// What has been said about one chart.
-#[derive(Debug, Clone, Default)]
-struct Said {
-    /// Dimensions defined, one bit each in the table's order; 0: not defined.
-    dimensions: u64,
-    /// Whether it is to be defined anew: its labels changed.
-    again: bool,
-    /// When its last values were taken.
-    at: Option<Duration>,
-    /// Variables as last sent, in the table's order.
-    variables: Vec<Option<i64>>,
+impl Output {
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.definitions.is_empty() && self.values.is_empty()
+    }
+
+    /// Empties it and keeps its room.
+    pub fn clear(&mut self) {
+        self.definitions.clear();
+        self.values.clear();
+    }
 }
 
-/// The conversation about one instance.
+/// Some of the charts, one bit each in the table's order, as [`Families::charts`].
+type Charts = u32;
+
+/// Some of a chart's dimensions, one bit each in the table's order.
+type Dimensions = u64;
+
+const ALL: Charts = Charts::MAX >> (Charts::BITS as usize - CHARTS.len());
+
+const _: () = assert!(
+    widest() <= Dimensions::BITS as usize,
+    "a wider set is needed"
+);
+
+const fn widest() -> usize {
+    let (mut widest, mut chart) = (0, 0);
+    while chart < CHARTS.len() {
+        if CHARTS[chart].dimensions.len() > widest {
+            widest = CHARTS[chart].dimensions.len();
+        }
+        chart += 1;
+    }
+    widest
+}
+
+/// The conversation about one instance. It takes some 550 bytes beside the texts of
+/// its identity; the table of charts is everybody's.
 #[derive(Debug)]
 pub struct Stream {
     identity: Identity,
-    type_id: String,
+    type_id: Box<str>,
     with_labels: bool,
-    server_labels: Vec<(&'static str, String)>,
+    server_labels: ServerLabels,
+    /// Charts of the families that are wanted.
+    shown: Charts,
+    /// When the last lines were written.
     last: Option<Duration>,
-    said: Vec<Said>,
+    /// Charts that had values then, which have reached the agent.
+    fresh: Charts,
+    /// Charts to be defined anew: their labels changed.
+    again: Charts,
+    /// Dimensions defined; none: the chart is not.
+    defined: [Dimensions; CHARTS.len()],
+    variables: Variables,
 }
 
 impl Stream {
@@ -84,96 +123,166 @@ impl Stream {
             let labels = labels.map(|(name, value)| (wire::label_name(&name), value));
             node.labels = labels.filter(|(name, _)| !name.is_empty()).collect();
         }
+        let name = wire::identifier(&identity.name);
         Self {
-            type_id: format!("{CONTEXT_PREFIX}_{}", wire::identifier(&identity.name)),
+            type_id: format!("{CONTEXT_PREFIX}_{name}").into(),
             identity,
             with_labels,
-            server_labels: Vec::new(),
+            server_labels: ServerLabels::default(),
+            shown: ALL,
             last: None,
-            said: vec![Said::default(); CHARTS.len()],
+            fresh: 0,
+            again: 0,
+            defined: [0; CHARTS.len()],
+            variables: Variables::new(),
         }
     }
 
-    /// The lines for a moment. `continued` is false when values that were
-    /// written before did not reach the agent.
+    /// Whether what is written next defines all charts: the agent knows none of them, or
+    /// not as they are.
     #[must_use]
-    pub fn write(&mut self, derived: &Derived<'_>, continued: bool) -> Output {
+    pub fn is_new(&self) -> bool {
+        self.last.is_none() || self.again == ALL
+    }
+
+    /// Of these families alone: the charts of others are not even worked out.
+    #[must_use]
+    pub fn showing(mut self, families: Families) -> Self {
+        self.shown = families.charts();
+        self
+    }
+
+    /// Appends the lines for a moment. `continued` is false when values that were
+    /// written before did not reach the agent. Where nothing is to be defined it
+    /// allocates nothing but the output's room.
+    pub fn write(&mut self, derived: &Derived<'_>, continued: bool, output: &mut Output) {
         if !continued {
             self.forget_values();
         }
         self.learn_labels(derived);
-        let mut output = Output::default();
-        for (index, chart) in CHARTS.iter().enumerate() {
-            let values: Vec<Option<i64>> = chart
-                .dimensions
-                .iter()
-                .map(|dimension| (dimension.value)(derived))
-                .collect();
-            if values.iter().any(Option::is_some) {
-                self.define(&mut output.definitions, index, chart, &values);
-                self.fill(&mut output.values, index, chart, derived, &values);
+        let at = derived.sample.at;
+        let since = self.last.and_then(|then| at.checked_sub(then));
+        let since = since.and_then(|since| u64::try_from(since.as_micros()).ok());
+        let since = since.filter(|microseconds| *microseconds > 0);
+        // Only values of the round before this one are continued: after a gap the
+        // agent must go by its own clock.
+        let before = std::mem::take(&mut self.fresh);
+        let now = self.variables.follow(derived);
+        let mut lines = self.open(output);
+        let mut left = self.shown;
+        while left != 0 {
+            let index = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let chart = &CHARTS[index];
+            let since = since.filter(|_| before & (1 << index) != 0);
+            let out = &mut lines.output.values;
+            let mut given: Dimensions = 0;
+            for (place, dimension) in chart.dimensions.iter().enumerate() {
+                let Some(value) = (dimension.value)(derived) else {
+                    continue;
+                };
+                if given == 0 {
+                    wire::begin(out, &self.type_id, chart.id, since);
+                }
+                given |= 1 << place;
+                wire::set(out, dimension.name, value);
+            }
+            if given == 0 {
+                continue;
+            }
+            self.variables.tell(out, index, now);
+            wire::end(out);
+            self.fresh |= 1 << index;
+            let defined = self.defined[index];
+            if defined | given != defined || self.again & (1 << index) != 0 {
+                self.defined[index] = defined | given;
+                self.again &= !(1 << index);
+                self.define(&mut lines, index, chart);
             }
         }
-        self.last = Some(derived.sample.at);
-        self.of_node(output)
-    }
-
-    /// The same lines, told of the instance's virtual node.
-    fn of_node(&self, mut output: Output) -> Output {
-        let Some(node) = &self.identity.node else {
-            return output;
-        };
-        let within = |lines: &mut String, mut head: String| {
-            if !lines.is_empty() {
-                wire::host(&mut head, Some(&node.guid));
-                lines.insert_str(0, &head);
-                wire::host(lines, None);
-            }
-        };
-        let mut head = String::new();
-        wire::host_define(&mut head, &node.guid, &node.hostname, &node.labels);
-        within(&mut output.definitions, head);
-        within(&mut output.values, String::new());
-        output
+        self.last = Some(at);
+        self.close(lines);
     }
 
     /// Takes all charts of the instance off the dashboard. What comes after it defines
     /// them anew.
-    #[must_use]
-    pub fn end(&mut self) -> Output {
-        let mut output = Output::default();
+    pub fn end(&mut self, output: &mut Output) {
+        let mut lines = self.open(output);
         for (index, chart) in CHARTS.iter().enumerate() {
-            if self.said[index].dimensions != 0 {
+            if self.defined[index] != 0 {
                 let line = ChartLine {
                     obsolete: true,
                     ..self.chart_line(index, chart)
                 };
-                wire::chart(&mut output.definitions, &line);
+                wire::chart(self.definitions(&mut lines), &line);
             }
         }
-        self.said.fill(Said::default());
-        self.of_node(output)
+        self.close(lines);
+        self.defined.fill(0);
+        self.again = 0;
+        self.forget_values();
+    }
+
+    /// Begins the instance's part of the output.
+    fn open<'a>(&self, output: &'a mut Output) -> Lines<'a> {
+        let definitions_from = output.definitions.len();
+        let values_from = output.values.len();
+        if let Some(node) = &self.identity.node {
+            wire::host(&mut output.values, Some(&node.guid));
+        }
+        Lines {
+            definitions_from,
+            values_from,
+            values_head: output.values.len() - values_from,
+            output,
+        }
+    }
+
+    /// Where definitions go: the first of an instance of a virtual node come after the
+    /// node's own.
+    fn definitions<'a>(&self, lines: &'a mut Lines<'_>) -> &'a mut String {
+        let out = &mut lines.output.definitions;
+        if out.len() == lines.definitions_from
+            && let Some(node) = &self.identity.node
+        {
+            wire::host_define(out, &node.guid, &node.hostname, &node.labels);
+            wire::host(out, Some(&node.guid));
+        }
+        out
+    }
+
+    /// Ends it: what others write behind it is of the agent's own node.
+    fn close(&self, lines: Lines<'_>) {
+        if self.identity.node.is_none() {
+            return;
+        }
+        let Output {
+            definitions,
+            values,
+        } = lines.output;
+        if definitions.len() > lines.definitions_from {
+            wire::host(definitions, None);
+        }
+        if values.len() > lines.values_from + lines.values_head {
+            wire::host(values, None);
+        } else {
+            values.truncate(lines.values_from);
+        }
     }
 
     fn forget_values(&mut self) {
-        for said in &mut self.said {
-            said.at = None;
-            said.variables.clear();
-        }
+        self.fresh = 0;
+        self.variables.forget();
     }
 
     /// Another server behind the same address changes every chart's labels, so
     /// all of them are defined anew.
     fn learn_labels(&mut self, derived: &Derived<'_>) {
-        let labels = server_labels(derived);
-        if derived.sample.answered() && labels != self.server_labels {
-            self.server_labels = labels;
+        if self.server_labels.learn(derived) {
             // What is defined stays known, whether it has values now or not: it is to be
             // taken off the dashboard with the rest one day.
-            for said in &mut self.said {
-                said.again = true;
-                said.variables.clear();
-            }
+            self.again = ALL;
+            self.variables.forget();
         }
     }
 
@@ -182,37 +291,25 @@ impl Stream {
         let labels = clean_labels(labels);
         if labels != self.identity.labels {
             self.identity.labels = labels;
-            for said in &mut self.said {
-                said.again = true;
-                said.variables.clear();
-            }
+            self.again = ALL;
+            self.variables.forget();
         }
     }
 
     /// What was said did not reach the agent: all is defined anew.
     pub fn define_again(&mut self) {
         self.forget_values();
-        for said in &mut self.said {
-            said.again = true;
-        }
+        self.again = ALL;
     }
 
-    fn define(&mut self, out: &mut String, index: usize, chart: &Chart, values: &[Option<i64>]) {
-        let known = self.said[index].dimensions;
-        let wanted = values.iter().enumerate().fold(known, |bits, (at, value)| {
-            bits | (u64::from(value.is_some()) << at)
-        });
-        if wanted == known && !self.said[index].again {
-            return;
-        }
-        self.said[index].dimensions = wanted;
-        self.said[index].again = false;
+    fn define(&self, lines: &mut Lines<'_>, index: usize, chart: &Chart) {
+        let out = self.definitions(lines);
         wire::chart(out, &self.chart_line(index, chart));
         if self.with_labels {
             self.labels(out);
         }
-        for (at, dimension) in chart.dimensions.iter().enumerate() {
-            if wanted & (1 << at) != 0 {
+        for (place, dimension) in chart.dimensions.iter().enumerate() {
+            if self.defined[index] & (1 << place) != 0 {
                 wire::dimension(out, dimension.name, dimension.divisor);
             }
         }
@@ -240,53 +337,21 @@ impl Stream {
     fn labels(&self, out: &mut String) {
         wire::label(out, "instance", &self.identity.name, wire::AUTOMATIC);
         wire::label(out, "address", &self.identity.address, wire::AUTOMATIC);
-        for (name, value) in &self.server_labels {
-            wire::label(out, name, value, wire::AUTOMATIC);
-        }
+        self.server_labels.write(out);
         for (name, value) in &self.identity.labels {
             wire::label(out, name, value, wire::CONFIGURED);
         }
         wire::label_commit(out);
     }
+}
 
-    fn fill(
-        &mut self,
-        out: &mut String,
-        index: usize,
-        chart: &Chart,
-        derived: &Derived<'_>,
-        values: &[Option<i64>],
-    ) {
-        let said = &mut self.said[index];
-        let at = derived.sample.at;
-        // Only values of the round before this one are continued: after a gap the
-        // agent must go by its own clock.
-        let since = said
-            .at
-            .filter(|then| Some(*then) == self.last)
-            .and_then(|then| at.checked_sub(then));
-        wire::begin(
-            out,
-            &self.type_id,
-            chart.id,
-            since.map(|since| since.as_micros()).filter(|us| *us > 0),
-        );
-        for (dimension, value) in chart.dimensions.iter().zip(values) {
-            if let Some(value) = value {
-                wire::set(out, dimension.name, *value);
-            }
-        }
-        said.variables.resize(chart.variables.len(), None);
-        for (variable, sent) in chart.variables.iter().zip(&mut said.variables) {
-            let value = (variable.value)(derived);
-            if let Some(value) = value.filter(|value| Some(*value) != *sent) {
-                wire::variable(out, variable.name, value);
-                *sent = Some(value);
-            }
-        }
-        wire::end(out);
-        said.at = Some(at);
-    }
+/// One instance's part of an output that holds others' too.
+struct Lines<'a> {
+    output: &'a mut Output,
+    definitions_from: usize,
+    values_from: usize,
+    /// Bytes before the first value.
+    values_head: usize,
 }
 
 /// The operator's labels with names that agents take. Of two that become the same
@@ -302,20 +367,143 @@ fn clean_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
     clean
 }
 
-/// Labels that the server itself tells. Not told of one that never answered.
-fn server_labels(derived: &Derived<'_>) -> Vec<(&'static str, String)> {
-    let Some(server) = &derived.sample.server else {
-        return Vec::new();
-    };
-    let version = server
-        .version
-        .map(|version| version.to_string())
-        .unwrap_or_default();
-    let limited_by = derived.headroom.as_ref().map(|room| room.limited_by.name());
-    vec![
-        ("server", server.flavour.name().to_owned()),
-        ("version", version),
-        ("allocator", server.allocator.clone().unwrap_or_default()),
-        ("limited_by", limited_by.unwrap_or_default().to_owned()),
-    ]
+/// Labels that the server itself tells. None are of one that never answered.
+#[derive(Debug, Default)]
+struct ServerLabels {
+    server: Option<Arc<Server>>,
+    limited_by: &'static str,
+}
+
+impl ServerLabels {
+    /// Whether they are others now.
+    fn learn(&mut self, derived: &Derived<'_>) -> bool {
+        let Some(server) = &derived.sample.server else {
+            return false;
+        };
+        let room = derived.headroom.as_ref();
+        let limited_by = room.map_or("", |room| room.limited_by.name());
+        let same = self.server.as_ref().is_some_and(|known| {
+            Arc::ptr_eq(known, server)
+                || (known.flavour == server.flavour
+                    && known.version == server.version
+                    && known.allocator == server.allocator)
+        });
+        if same && self.limited_by == limited_by {
+            return false;
+        }
+        self.server = Some(Arc::clone(server));
+        self.limited_by = limited_by;
+        true
+    }
+
+    fn write(&self, out: &mut String) {
+        let Some(server) = &self.server else {
+            return;
+        };
+        let version = server.version.map(|version| version.to_string());
+        for (name, value) in [
+            ("server", server.flavour.name()),
+            ("version", version.as_deref().unwrap_or_default()),
+            ("allocator", server.allocator.as_deref().unwrap_or_default()),
+            ("limited_by", self.limited_by),
+        ] {
+            wire::label(out, name, value, wire::AUTOMATIC);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::history::History;
+    use crate::model::info::Info;
+    use crate::model::sample::Sample;
+    use crate::model::thresholds::Thresholds;
+
+    const INFO: &str = "redis_version:7.0.0\nused_memory:10\nused_memory_rss:20\nloading:0\n";
+
+    fn stream(name: &str, guid: Option<&str>) -> Stream {
+        let node = guid.map(|guid| Node {
+            guid: guid.to_owned(),
+            ..Node::default()
+        });
+        let identity = Identity {
+            name: name.to_owned(),
+            node,
+            ..Identity::default()
+        };
+        Stream::new(identity, true)
+    }
+
+    fn write(stream: &mut Stream, second: u64, output: &mut Output) {
+        let at = Duration::from_secs(second);
+        let sample = Sample::new(at, &Info::parse(INFO.as_bytes()), None);
+        let (thresholds, mut history) = (Thresholds::default(), History::default());
+        let derived = Derived::new(&sample, &thresholds, &mut history);
+        stream.write(&derived, true, output);
+    }
+
+    /// An output holds the lines of many, and each is what it would be alone.
+    #[test]
+    fn lines_of_one_do_not_depend_on_those_before() {
+        let make = || {
+            [
+                stream("a", None),
+                stream("b", Some("g-1")),
+                stream("c", None),
+            ]
+        };
+        let (mut together, mut alone) = (make(), make());
+        for second in 1..4 {
+            let (mut all, mut parts) = (Output::default(), Output::default());
+            for (one, same) in together.iter_mut().zip(&mut alone) {
+                write(one, second, &mut all);
+                let mut own = Output::default();
+                write(same, second, &mut own);
+                parts.definitions.push_str(&own.definitions);
+                parts.values.push_str(&own.values);
+            }
+            assert_eq!(all, parts, "second {second}");
+            assert_eq!(all.definitions.is_empty(), second > 1);
+            let hosts: Vec<&str> = all
+                .values
+                .lines()
+                .filter(|l| l.starts_with("HOST "))
+                .collect();
+            assert_eq!(hosts, ["HOST 'g-1'", "HOST ''"]);
+        }
+        let mut end = Output::default();
+        for one in &mut together {
+            one.end(&mut end);
+            one.end(&mut end);
+        }
+        assert!(end.values.is_empty(), "{}", end.values);
+        assert_eq!(end.definitions.matches("HOST_DEFINE 'g-1'").count(), 1);
+        assert_eq!(end.definitions.matches("HOST ''\n").count(), 1);
+    }
+
+    #[test]
+    fn charts_of_other_families_are_neither_defined_nor_written() {
+        let memory = Families::least().and("memory").unwrap();
+        let mut stream = stream("a", None).showing(memory);
+        let mut output = Output::default();
+        write(&mut stream, 1, &mut output);
+        let families = CHARTS.iter().map(|chart| (chart.id, chart.family));
+        for (id, family) in families.filter(|(id, _)| ["ratio", "memory", "status"].contains(id)) {
+            let wanted = family != "fragmentation";
+            let of = format!(" 'redis_frag_a.{id}'");
+            for lines in [&output.definitions, &output.values] {
+                assert_eq!(lines.contains(&of), wanted, "{id}: {lines}");
+            }
+        }
+        assert!(!output.values.contains("VARIABLE"), "{}", output.values);
+    }
+
+    /// Bytes that a conversation takes beside the texts of its identity: what users
+    /// plan with.
+    #[test]
+    fn a_conversation_stays_small() {
+        let own = size_of::<Stream>() - size_of::<Identity>();
+        assert!(own <= 600, "{own} bytes");
+    }
 }

@@ -131,26 +131,46 @@ pub fn host(out: &mut String, guid: Option<&str>) {
 
 /// Opens the values of a chart. `microseconds` since its last ones; `None` the
 /// first time and after a gap.
-pub fn begin(out: &mut String, type_id: &str, id: &str, microseconds: Option<u128>) {
-    let _ = match microseconds {
-        Some(microseconds) => writeln!(out, "BEGIN '{type_id}.{id}' {microseconds}"),
-        None => writeln!(out, "BEGIN '{type_id}.{id}'"),
-    };
+pub fn begin(out: &mut String, type_id: &str, id: &str, microseconds: Option<u64>) {
+    out.push_str("BEGIN '");
+    out.push_str(type_id);
+    out.push('.');
+    out.push_str(id);
+    match microseconds {
+        Some(microseconds) => {
+            out.push_str("' ");
+            push_number(out, microseconds);
+        }
+        None => out.push_str("'\n"),
+    }
 }
 
 /// One value.
 pub fn set(out: &mut String, name: &str, value: i64) {
-    let _ = writeln!(out, "SET '{name}' = {value}");
+    out.push_str("SET '");
+    out.push_str(name);
+    out.push_str("' = ");
+    push_number(out, value);
 }
 
 /// A variable of the chart that is open, for alerts.
 pub fn variable(out: &mut String, name: &str, value: i64) {
-    let _ = writeln!(out, "VARIABLE CHART {name} = {value}");
+    out.push_str("VARIABLE CHART ");
+    out.push_str(name);
+    out.push_str(" = ");
+    push_number(out, value);
 }
 
 /// Closes the values of a chart.
 pub fn end(out: &mut String) {
     out.push_str("END\n");
+}
+
+/// A number that ends its line. These are most of what is ever written, so that
+/// formatting machinery would cost more than all the rest.
+fn push_number(out: &mut String, number: impl itoa::Integer) {
+    out.push_str(itoa::Buffer::new().format(number));
+    out.push('\n');
 }
 
 /// Quotes end a field, a backslash would hide the quote that ends ours, and a

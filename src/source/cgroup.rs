@@ -1,70 +1,30 @@
-//! The cgroups around a process: which limit memory, and how full they are.
+//! Where a process is in the tree of cgroups that accounts its memory.
 //!
-//! Knows both versions and where each is mounted. Every file is optional. Must not
-//! know which process is asked for, nor judge what it reads.
+//! Knows both versions and where each is mounted. Must not know which process is asked
+//! for, nor what the files of a cgroup tell (`groups.rs`).
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::model::host::Cgroup;
 
-use super::host::{Kernel, text};
-use super::procfs::{counter, size};
-
-/// The names of one version's files.
-#[derive(Debug, PartialEq, Eq)]
-struct Files {
-    limit: &'static str,
-    used: &'static str,
-    /// Swap alone, or memory and swap together.
-    swap: &'static str,
-    swap_is_beside: bool,
-    /// Rows of `memory.stat` that tell what goes before anybody is killed.
-    cache: &'static [&'static str],
-    kills: &'static str,
-}
-
-/// Documentation/admin-guide/cgroup-v2.rst.
-const V2: Files = Files {
-    limit: "memory.max",
-    used: "memory.current",
-    swap: "memory.swap.current",
-    swap_is_beside: true,
-    cache: &["inactive_file", "active_file", "slab_reclaimable"],
-    kills: "memory.events",
-};
-
-/// Documentation/admin-guide/cgroup-v1/memory.rst; `oom_kill` since Linux 4.13.
-const V1: Files = Files {
-    limit: "memory.limit_in_bytes",
-    used: "memory.usage_in_bytes",
-    swap: "memory.memsw.usage_in_bytes",
-    swap_is_beside: false,
-    cache: &["total_inactive_file", "total_active_file"],
-    kills: "memory.oom_control",
-};
+use super::groups::{Files, Group, V1, V2};
+use super::host::text;
+use super::kept::{Room, Shared, lock};
 
 /// The cgroup of a process that accounts its memory.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Membership {
     files: &'static Files,
-    /// Where its hierarchy is mounted.
-    mount: PathBuf,
-    /// The path of the cgroup below the mount, without the first `/`.
-    path: PathBuf,
-    /// The cgroups with a limit, the innermost first.
-    limited: Vec<Limited>,
-}
-
-/// A cgroup with a limit, as it was found.
-#[derive(Debug, PartialEq, Eq)]
-struct Limited {
-    folder: PathBuf,
-    /// As it is shown.
+    /// As `/proc/PID/cgroup` names it.
+    named: Box<str>,
+    /// Its path below the mount, as it is shown.
     path: Arc<str>,
-    limit: u64,
+    /// Itself and all that are around it, the innermost first.
+    groups: Box<[Arc<Mutex<Group>>]>,
 }
 
 /// The cgroups of a process are outside of what can be seen from here.
@@ -77,97 +37,71 @@ impl Membership {
     ///
     /// # Errors
     /// The agent is in a cgroup namespace that does not hold it.
-    pub fn find(root: &Path, pid: u32, proc_cgroup: &str) -> Result<Option<Self>, OutOfSight> {
+    pub(super) fn find(
+        root: &Path,
+        pid: u32,
+        proc_cgroup: &str,
+        known: &Shared<PathBuf, Group>,
+    ) -> Result<Option<Self>, OutOfSight> {
         if proc_cgroup.trim().is_empty() {
             return Err(OutOfSight);
         }
-        let Some((files, path)) = memory_path(proc_cgroup) else {
+        let Some((files, named)) = memory_path(proc_cgroup) else {
             return Ok(None);
         };
         let (mount, above) = mount(root, files).ok_or(OutOfSight)?;
-        let path = place(root, &mount, &above, files, path).ok_or(OutOfSight)?;
+        let path = place(root, &mount, &above, files, named).ok_or(OutOfSight)?;
         if !holds(&mount.join(&path), pid) {
             return Err(OutOfSight);
         }
-        let mut membership = Self {
+        let group = |path: &Path| {
+            let folder = mount.join(path);
+            known.get(folder.clone(), || Group::new(files, folder, shown(path)))
+        };
+        Ok(Some(Self {
             files,
-            path,
-            mount,
-            limited: Vec::new(),
-        };
-        membership.refresh();
-        Ok(Some(membership))
+            named: named.into(),
+            groups: path.ancestors().map(group).collect(),
+            path: shown(&path),
+        }))
     }
 
-    /// Looks anew which cgroups have a limit: an operator may change them.
-    pub fn refresh(&mut self) {
-        let limited = |path: &Path| {
-            let folder = self.mount.join(path);
-            Some(Limited {
-                limit: read(&folder, self.files.limit, size)?,
-                path: Arc::from(format!("/{}", path.display())),
-                folder,
-            })
-        };
-        self.limited = self.path.ancestors().filter_map(limited).collect();
-    }
-
-    /// The cgroups with a limit as they are now.
+    /// Whether `/proc/PID/cgroup` still tells the same.
     #[must_use]
-    pub fn limited(&self, kernel: &Kernel) -> Vec<Cgroup> {
-        let filled = |limited: &Limited| Cgroup {
-            limit: limited.limit,
-            ..kernel.group(&limited.folder, || filled(self.files, limited))
-        };
-        self.limited.iter().map(filled).collect()
+    pub fn is_still(&self, proc_cgroup: &str) -> bool {
+        memory_path(proc_cgroup) == Some((self.files, &self.named))
+    }
+
+    /// The cgroups with a limit, read at most so long ago.
+    #[must_use]
+    pub(super) fn limited(&self, room: &Room, age: Duration) -> Vec<Cgroup> {
+        let limited = |group: &Arc<Mutex<Group>>| lock(group).limited(room, age);
+        self.groups.iter().filter_map(limited).collect()
     }
 
     /// Its path, as it is shown.
     #[must_use]
     pub fn path(&self) -> Arc<str> {
-        Arc::from(format!("/{}", self.path.display()))
+        Arc::clone(&self.path)
     }
 
-    /// Processes of the innermost cgroup killed for want of memory.
+    /// Processes of the innermost cgroup killed for want of memory, read at most so long
+    /// ago.
     #[must_use]
-    pub fn oom_kills(&self) -> Option<u64> {
-        let folder = self.mount.join(&self.path);
-        read(&folder, self.files.kills, |text| counter(text, "oom_kill"))
+    pub(super) fn oom_kills(&self, room: &Room, age: Duration) -> Option<u64> {
+        lock(self.groups.first()?).kills(room, age)
     }
 
     /// The same of the cgroup around it and all below that; v1 counts each by itself.
     #[must_use]
-    pub fn oom_kills_around(&self) -> Option<u64> {
-        let around = self.path.parent().filter(|_| *self.files == V2)?;
-        let folder = self.mount.join(around);
-        read(&folder, self.files.kills, |text| counter(text, "oom_kill"))
+    pub(super) fn oom_kills_around(&self, room: &Room, age: Duration) -> Option<u64> {
+        let around = self.groups.get(1).filter(|_| *self.files == V2)?;
+        lock(around).kills(room, age)
     }
 }
 
-/// How full it is.
-fn filled(files: &Files, limited: &Limited) -> Cgroup {
-    let folder = &limited.folder;
-    let used = read(folder, files.used, size);
-    let swap = read(folder, files.swap, size);
-    let swap = match files.swap_is_beside {
-        true => swap,
-        false => swap.zip(used).map(|(both, used)| both.saturating_sub(used)),
-    };
-    let cache = read(folder, "memory.stat", |text| {
-        let rows = files.cache.iter().filter_map(|row| counter(text, row));
-        rows.reduce(u64::saturating_add)
-    });
-    Cgroup {
-        path: Arc::clone(&limited.path),
-        limit: limited.limit,
-        used,
-        cache,
-        swap,
-    }
-}
-
-fn read<T>(folder: &Path, file: &str, of: impl Fn(&str) -> Option<T>) -> Option<T> {
-    of(&text(&folder.join(file)).ok()?)
+fn shown(path: &Path) -> Arc<str> {
+    Arc::from(format!("/{}", path.display()))
 }
 
 /// The path for memory: of v1 where it has the controller, else of v2.

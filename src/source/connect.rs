@@ -212,14 +212,39 @@ impl Connection {
     /// # Errors
     /// Why there is no reply.
     pub async fn ask(&mut self, command: &redis::Cmd) -> Result<redis::Value, Trouble> {
-        let reply = match self.exchange.ask(command).await {
-            Ok(value) => {
-                let reply = value.extract_error();
-                reply.map_err(|error| Trouble::from_redis(&error))
-            }
-            Err(Failed::NoReply) => Err(Trouble::NotInfo),
-            Err(Failed::Broken(error)) => Err(self.broken(&error)),
-        };
+        let reply = self.exchange.ask(command).await;
+        let reply = self.heard(reply)?;
+        reply
+            .extract_error()
+            .map_err(|error| Trouble::from_redis(&error))
+    }
+
+    /// Sends a packed command and has the text of its reply read; `None` of a reply that
+    /// is no text. The caller bounds the time.
+    ///
+    /// # Errors
+    /// Why there is no reply.
+    pub async fn ask_text<T>(
+        &mut self,
+        request: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Trouble> {
+        let told = self.exchange.ask_text(request, read).await;
+        match self.heard(told)? {
+            Ok(read) => Ok(Some(read)),
+            Err(value) => match value.extract_error() {
+                Ok(_) => Ok(None),
+                Err(error) => Err(Trouble::from_redis(&error)),
+            },
+        }
+    }
+
+    /// What came of a question, and that the server has answered something.
+    fn heard<T>(&mut self, reply: Result<T, Failed>) -> Result<T, Trouble> {
+        let reply = reply.map_err(|failed| match failed {
+            Failed::NoReply => Trouble::NotInfo,
+            Failed::Broken(error) => self.broken(&error),
+        });
         self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
         reply
     }
@@ -237,14 +262,20 @@ impl Connection {
         }
     }
 
+    /// Whether the server is still to be told who asks.
+    #[must_use]
+    pub fn wants_name(&self, way: &Way) -> bool {
+        let refused = way.nameless_until;
+        !self.named && refused.is_none_or(|until| Instant::now() >= until)
+    }
+
     /// Tells the server who asks, where it takes a name. To be called once it has
     /// answered something: what is in between may swallow this.
     ///
     /// # Errors
     /// The connection is lost. That no name is taken is no trouble.
     pub async fn introduce(&mut self, way: &mut Way) -> Result<(), Trouble> {
-        let refused = way.nameless_until;
-        if self.named || refused.is_some_and(|until| Instant::now() < until) {
+        if !self.wants_name(way) {
             return Ok(());
         }
         // Also where no reply ever comes.

@@ -1,23 +1,24 @@
 //! One question and one reply at a time over a byte stream.
 //!
 //! Keeps nothing between two questions, so that a connection that waits costs its socket
-//! alone: buffers of the client library's own would take 16 kB each. Must not know what
-//! is asked.
+//! alone: buffers of the client library's own would take 16 kB each. A reply is read where
+//! it lies, for INFO comes from every instance every second and is read once; what is no
+//! plain text is left to the client library. Must not know what is asked.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 
 use redis::{Cmd, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::reply::{Malformed, Scan};
+use super::buffers::Buffer;
+use super::reply::{self, Malformed, Scan};
 use super::trouble::Trouble;
 
 /// Longest answer to one question, bytes. INFO has some 10 kB and MEMORY MALLOC-STATS
 /// 100 kB. Whoever listens at an address could fill the memory of this machine.
 const LONGEST_REPLY: usize = 4 << 20;
-
-/// Room made for what comes: INFO in one piece.
-const ROOM: usize = 8 << 10;
 
 /// What a connection runs over.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
@@ -56,48 +57,123 @@ impl Exchange {
     /// # Errors
     /// Why there is none.
     pub async fn ask(&mut self, command: &Cmd) -> Result<Value, Failed> {
+        let request = command.get_packed_command();
+        let value = self.talk(&request, redis::parse_redis_value).await?;
+        value.map_err(|_| self.no_reply())
+    }
+
+    /// Sends a packed command and has the text of its reply read, whichever way it is sent
+    /// as text; `Err` holds what is none: an error of the server's, say. Who gives up
+    /// waiting must not ask again.
+    ///
+    /// # Errors
+    /// Why there is no reply.
+    pub async fn ask_text<T>(
+        &mut self,
+        request: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Result<T, Value>, Failed> {
+        let told = self.talk(request, |reply| read_text(reply, read));
+        told.await?.map_err(|Malformed| self.no_reply())
+    }
+
+    /// Whatever comes next belongs to nobody's question.
+    fn no_reply(&mut self) -> Failed {
+        self.owed = true;
+        Failed::NoReply
+    }
+
+    /// Sends a request and has the bytes of its reply read.
+    async fn talk<T>(
+        &mut self,
+        request: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Failed> {
         if std::mem::replace(&mut self.owed, true) {
             let told = "a reply to another question is still to come";
             return Err(Failed::Broken(io::Error::other(told)));
         }
-        let asked = command.get_packed_command();
-        let sent = async {
-            self.stream.write_all(&asked).await?;
-            self.stream.flush().await
+        let written = match self.stream.write_all(request).await {
+            Ok(()) => self.stream.flush().await,
+            broken => broken,
         };
-        let written = sent.await;
-        let mut came = Vec::with_capacity(ROOM);
+        let mut came = None;
         let mut scan = Scan::default();
-        let reply = loop {
-            match scan.end(&came, LONGEST_REPLY) {
-                // What a server says unasked (RESP3) is no reply.
-                Ok(Some(end)) if came.first() == Some(&b'>') => {
-                    came.drain(..end);
-                    scan = Scan::default();
-                    continue;
-                }
-                Ok(Some(end)) => break &came[..end],
-                Ok(None) => {}
-                Err(Malformed) => return Err(Failed::NoReply),
-            }
-            if came.len() > LONGEST_REPLY {
-                return Err(Failed::Broken(io::Error::other("its reply has no end")));
-            }
-            came.reserve(ROOM);
+        loop {
             // A server that refuses a connection says why, and closes it: that is read
             // although nothing could be written any more.
-            match self.stream.read_buf(&mut came).await {
-                Ok(0) => {
+            let buffer = match self.read(&mut came).await {
+                Ok(Some(buffer)) => buffer,
+                Ok(None) => {
                     let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
                     return Err(Failed::Broken(written.err().unwrap_or_else(closed)));
                 }
-                Ok(_) => {}
                 Err(error) => return Err(Failed::Broken(error)),
+            };
+            let end = loop {
+                match scan.end(buffer, LONGEST_REPLY) {
+                    // What a server says unasked (RESP3) is no reply.
+                    Ok(Some(end)) if buffer.first() == Some(&b'>') => {
+                        buffer.drain(..end);
+                        scan = Scan::default();
+                    }
+                    Ok(end) => break end,
+                    Err(Malformed) => return Err(Failed::NoReply),
+                }
+            };
+            if let Some(reply) = end.and_then(|end| buffer.get(..end)) {
+                self.owed = false;
+                return Ok(read(reply));
             }
-        };
-        let value = redis::parse_redis_value(reply).map_err(|_| Failed::NoReply)?;
-        self.owed = false;
-        Ok(value)
+            if buffer.len() > LONGEST_REPLY {
+                return Err(Failed::Broken(io::Error::other("its reply has no end")));
+            }
+        }
+    }
+
+    /// Reads on; `None` at the end of the stream. There is a buffer only once something
+    /// has come.
+    async fn read<'a>(
+        &mut self,
+        came: &'a mut Option<Buffer>,
+    ) -> io::Result<Option<&'a mut Buffer>> {
+        let length = poll_fn(|context| {
+            let mut buffer = came.take().unwrap_or_else(Buffer::take);
+            buffer.make_room();
+            let read = pin!(self.stream.read_buf(&mut *buffer)).poll(context);
+            if !buffer.is_empty() {
+                *came = Some(buffer);
+            }
+            read
+        });
+        Ok(match length.await? {
+            0 => None,
+            _ => came.as_mut(),
+        })
+    }
+}
+
+/// Reads the text of a whole reply where it lies, or what else it is.
+fn read_text<T>(
+    reply: &[u8],
+    read: impl FnOnce(&[u8]) -> T,
+) -> Result<Result<T, Value>, Malformed> {
+    if let Some(text) = reply::text(reply) {
+        return Ok(Ok(read(text)));
+    }
+    let value = redis::parse_redis_value(reply).map_err(|_| Malformed)?;
+    Ok(match text(&value) {
+        Some(text) => Ok(read(text)),
+        None => Err(value),
+    })
+}
+
+/// The text of a reply that is one.
+pub(super) fn text(reply: &Value) -> Option<&[u8]> {
+    match reply {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
     }
 }
 
@@ -113,6 +189,7 @@ pub fn lost(error: &io::Error) -> Trouble {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
     use tokio::io::{DuplexStream, duplex};
     use tokio::time::timeout;
 
@@ -144,6 +221,89 @@ mod tests {
             let (reply, ()) = tokio::join!(exchange.ask(&command), talk);
             assert_eq!(reply.unwrap(), Value::BulkString(b"hello".to_vec()));
         });
+    }
+
+    #[test]
+    fn who_waits_holds_no_buffer_and_a_text_is_read_where_it_lies() {
+        with(async |mut exchange, mut server| {
+            let places = std::cell::RefCell::new(Vec::new());
+            for _ in 0..3 {
+                let asked = exchange.ask_text(b"INFO\r\n", |text| {
+                    assert_eq!(text, b"hello");
+                    places.borrow_mut().push(text.as_ptr());
+                });
+                let talk = async {
+                    let mut asked = [0; 6];
+                    server.read_exact(&mut asked).await.unwrap();
+                    // One that waits meanwhile would have it.
+                    let mut free = Buffer::take();
+                    free.make_room();
+                    places.borrow_mut().push(free.as_ptr().wrapping_add(4));
+                    drop(free);
+                    server.write_all(b"$5\r\nhello\r\n").await.unwrap();
+                };
+                let (told, ()) = tokio::join!(asked, talk);
+                assert_eq!(told.unwrap(), Ok(()));
+            }
+            let places = places.into_inner();
+            assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+            let talk = server.write_all(b"-ERR no\r\n");
+            let (told, sent) = tokio::join!(exchange.ask_text(b"INFO\r\n", |_| ()), talk);
+            sent.unwrap();
+            assert!(matches!(told, Ok(Err(Value::ServerError(_)))));
+            server.write_all(b"=3\r\ntxt\r\n").await.unwrap();
+            let told = exchange.ask_text(b"INFO\r\n", |_| ()).await;
+            assert!(matches!(told, Err(Failed::NoReply)), "it has no kind");
+            let again = exchange.ask_text(b"INFO\r\n", |_| ()).await;
+            assert!(matches!(again, Err(Failed::Broken(_))));
+        });
+    }
+
+    /// Any reply of RESP2 or RESP3.
+    fn replies() -> impl Strategy<Value = Vec<u8>> {
+        let framed = |kind: &'static str, bytes: Vec<u8>| {
+            let head = format!("{kind}{}\r\n", bytes.len());
+            [head.as_bytes(), &bytes, b"\r\n"].concat()
+        };
+        let words = "[ -~]{0,20}";
+        let leaf = prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(move |bytes| framed("$", bytes)),
+            "\\PC{0,20}".prop_map(move |text| framed("=", format!("txt:{text}").into_bytes())),
+            words.prop_map(move |text| framed("=", format!("mkd:{text}").into_bytes())),
+            words.prop_map(|text| format!("+{text}\r\n").into_bytes()),
+            "ERR [a-z ]{1,20}".prop_map(|text| format!("-{text}\r\n").into_bytes()),
+            "ERR [a-z ]{1,20}".prop_map(move |text| framed("!", text.into_bytes())),
+            any::<i64>().prop_map(|number| format!(":{number}\r\n").into_bytes()),
+            Just(b"$-1\r\n".to_vec()),
+            Just(b"_\r\n".to_vec()),
+            Just(b"#t\r\n".to_vec()),
+            Just(b",1.5\r\n".to_vec()),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            let list = |kind: &'static str, each: usize, items: Vec<Vec<u8>>| {
+                let count = items.len() / each;
+                let head = format!("{kind}{count}\r\n").into_bytes();
+                let items = items[..count * each].concat();
+                [head, items].concat()
+            };
+            let items = prop::collection::vec(inner, 0..4);
+            prop_oneof![
+                items.clone().prop_map(move |items| list("*", 1, items)),
+                items.clone().prop_map(move |items| list("~", 1, items)),
+                items.prop_map(move |items| list("%", 2, items)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_client_library_reads_the_same_text(reply in replies()) {
+            let value = redis::parse_redis_value(&reply).unwrap();
+            let ours = read_text(&reply, <[u8]>::to_vec).unwrap();
+            prop_assert_eq!(ours.as_deref().ok(), text(&value));
+            prop_assert!(ours.err().is_none_or(|other| other == value));
+            prop_assert_eq!(Scan::default().end(&reply, LONGEST_REPLY), Ok(Some(reply.len())));
+        }
     }
 
     #[test]

@@ -4,20 +4,22 @@
 //! not know which process belongs to whom (that is `identify.rs`), nor what a text
 //! means (`procfs.rs`).
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::host::{Cgroup, Host, Machine, Process};
+use crate::model::host::{Host, Machine, Process};
 
 use super::cgroup::{Membership, OutOfSight};
+use super::claims::ProcessId;
+use super::groups::Group;
+use super::kept::{Kept, Room, Shared, lock};
 use super::processes::{self, ServerProcess};
-use super::procfs::{self, Status};
+use super::procfs::{self, Memory, Status};
 
 /// Longest text taken from a file of the kernel's that is read whole: a hundred
 /// thousand unix sockets.
@@ -34,10 +36,12 @@ const AGAIN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Kernel {
     root: PathBuf,
-    machine: Mutex<Option<(Instant, Machine)>>,
+    machine: Mutex<Option<MachineSeen>>,
     servers: Mutex<Option<Seen>>,
-    /// How full cgroups are, shared by all instances below them.
-    groups: Mutex<HashMap<PathBuf, (Instant, Cgroup)>>,
+    /// Several jobs may watch one process, and many are below one cgroup.
+    processes: Shared<ProcessId, Reading>,
+    groups: Shared<PathBuf, Group>,
+    room: Room,
     /// A process that is stuck in the kernel may hold up who reads its title: of all
     /// threads it gets these and no more.
     turns: Arc<Semaphore>,
@@ -46,8 +50,13 @@ pub struct Kernel {
 /// Server processes, and when they were looked for.
 type Seen = (Instant, Arc<Vec<ServerProcess>>);
 
-/// Cgroups beyond which those are let go that nobody asked for lately.
-const KEPT_GROUPS: usize = 256;
+/// The machine's figures: when its memory was read, and when what seldom changes.
+#[derive(Debug, Clone, Copy)]
+struct MachineSeen {
+    at: Instant,
+    set_up_at: Instant,
+    machine: Machine,
+}
 
 /// Looks for processes that may be under way at once.
 const TURNS: usize = 2;
@@ -61,7 +70,9 @@ impl Kernel {
             root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
             machine: Mutex::new(None),
             servers: Mutex::new(None),
-            groups: Mutex::default(),
+            processes: Shared::default(),
+            groups: Shared::default(),
+            room: Room::default(),
             turns: Arc::new(Semaphore::new(TURNS)),
         }
     }
@@ -98,24 +109,6 @@ impl Kernel {
         text(&self.of_process(1, "status")).is_err()
     }
 
-    /// How full a cgroup is, read by `read` where that is not known for a second.
-    #[must_use]
-    pub fn group(&self, folder: &Path, read: impl FnOnce() -> Cgroup) -> Cgroup {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, group)) = groups.get(folder)
-            && at.elapsed() < SHARED
-        {
-            return group.clone();
-        }
-        // Those that nobody asks for any more go.
-        if groups.len() > KEPT_GROUPS {
-            groups.retain(|_, (at, _)| at.elapsed() < SHARED);
-        }
-        let group = read();
-        groups.insert(folder.to_owned(), (Instant::now(), group.clone()));
-        group
-    }
-
     /// Waits for a turn to look for a process; it is over when dropped.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
@@ -126,67 +119,116 @@ impl Kernel {
     #[must_use]
     pub fn servers(&self) -> Arc<Vec<ServerProcess>> {
         let known = |servers: &Mutex<Option<Seen>>| {
-            let known = servers.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = lock(servers);
             let recent = known.as_ref().filter(|(at, _)| at.elapsed() < SHARED);
             recent.map(|(_, servers)| Arc::clone(servers))
         };
         known(&self.servers).unwrap_or_else(|| {
             // Not while others wait: it may take long.
             let servers = Arc::new(processes::all(self));
-            let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some((Instant::now(), Arc::clone(&servers)));
+            *lock(&self.servers) = Some((Instant::now(), Arc::clone(&servers)));
             servers
         })
     }
 
-    /// The machine's figures, at most a second old.
+    /// The machine's figures, its memory at most a second old and what it is set to at
+    /// most ten.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let mut known = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        match *known {
-            Some((at, machine)) if at.elapsed() < SHARED => machine,
-            _ => {
-                let machine = self.read_machine();
-                *known = Some((Instant::now(), machine));
-                machine
-            }
+        let mut known = lock(&self.machine);
+        if let Some(seen) = *known
+            && seen.at.elapsed() < SHARED
+        {
+            return seen.machine;
+        }
+        let at = Instant::now();
+        let (set_up_at, set_up) = match *known {
+            Some(seen) if seen.set_up_at.elapsed() < AGAIN_EVERY => (seen.set_up_at, seen.machine),
+            _ => (at, self.set_up()),
+        };
+        let machine = Machine {
+            kernel: set_up.kernel,
+            overcommit: set_up.overcommit,
+            swappiness: set_up.swappiness,
+            huge_pages: set_up.huge_pages,
+            huge_pages_wait: set_up.huge_pages_wait,
+            ..procfs::meminfo(&self.text("proc/meminfo"))
+        };
+        *known = Some(MachineSeen {
+            at,
+            set_up_at,
+            machine,
+        });
+        machine
+    }
+
+    /// What the machine is set to.
+    fn set_up(&self) -> Machine {
+        let huge_pages = "sys/kernel/mm/transparent_hugepage";
+        Machine {
+            kernel: procfs::kernel_version(&self.text("proc/sys/kernel/osrelease")),
+            overcommit: procfs::overcommit(&self.text("proc/sys/vm/overcommit_memory")),
+            swappiness: self.text("proc/sys/vm/swappiness").trim().parse().ok(),
+            huge_pages: procfs::huge_pages(&self.text(&format!("{huge_pages}/enabled"))),
+            huge_pages_wait: procfs::huge_pages_wait(&self.text(&format!("{huge_pages}/defrag"))),
+            ..Machine::default()
         }
     }
 
-    fn read_machine(&self) -> Machine {
-        let of = |path: &str| text(&self.root.join(path)).unwrap_or_default();
-        let huge_pages = "sys/kernel/mm/transparent_hugepage";
-        Machine {
-            kernel: procfs::kernel_version(&of("proc/sys/kernel/osrelease")),
-            overcommit: procfs::overcommit(&of("proc/sys/vm/overcommit_memory")),
-            swappiness: of("proc/sys/vm/swappiness").trim().parse().ok(),
-            huge_pages: procfs::huge_pages(&of(&format!("{huge_pages}/enabled"))),
-            huge_pages_wait: procfs::huge_pages_wait(&of(&format!("{huge_pages}/defrag"))),
-            ..procfs::meminfo(&of("proc/meminfo"))
+    fn text(&self, path: &str) -> String {
+        text(&self.root.join(path)).unwrap_or_default()
+    }
+}
+
+/// What `/proc/PID/status` told of a process last. To print it the kernel takes no lock
+/// that a stuck process may hold, as it does for titles and page tables.
+#[derive(Debug, Default)]
+struct Reading {
+    file: Kept,
+    last: Option<(Instant, Memory)>,
+}
+
+impl Reading {
+    /// Its memory, read at most so long ago; `None` where it is gone.
+    fn memory(&mut self, kernel: &Kernel, pid: u32, age: Duration) -> Option<Memory> {
+        if let Some((at, memory)) = self.last
+            && at.elapsed() < age
+        {
+            return Some(memory);
         }
+        let path = || kernel.of_process(pid, "status");
+        let read = self.file.read(&kernel.room, path, procfs::memory);
+        let memory = read.ok()?;
+        // A process that is dead and not yet buried has none.
+        memory.rss?;
+        self.last = Some((Instant::now(), memory));
+        Some(memory)
     }
 }
 
 /// One process that is read again and again.
 #[derive(Debug)]
 pub struct Watched {
-    pid: u32,
-    start_time: u64,
+    id: ProcessId,
+    reading: Arc<Mutex<Reading>>,
     cgroup: Result<Option<Membership>, OutOfSight>,
-    cgroup_path: Option<Arc<str>>,
     looked_again: Instant,
+    /// What others have read does not do: it may be from before the process was started,
+    /// or its limits were changed.
+    afresh: bool,
 }
 
 impl Watched {
     /// Begins with a process that was identified.
     #[must_use]
     pub fn new(kernel: &Kernel, pid: u32, start_time: u64) -> Self {
+        let id = (pid, start_time);
         let mut watched = Self {
-            pid,
-            start_time,
+            id,
+            reading: kernel.processes.get(id, Reading::default),
             cgroup: Err(OutOfSight),
-            cgroup_path: None,
             looked_again: Instant::now(),
+            afresh: true,
         };
         watched.find_cgroup(kernel);
         watched
@@ -194,36 +236,38 @@ impl Watched {
 
     /// What the process is known by: its pid, and when it was started.
     #[must_use]
-    pub fn identity(&self) -> (u32, u64) {
-        (self.pid, self.start_time)
+    pub fn identity(&self) -> ProcessId {
+        self.id
     }
 
-    /// Its readings of this moment; `None` where it is gone, or another has its pid.
+    /// Its readings, of this moment or of less than a second ago where others watch it
+    /// too; `None` where it is gone, or another has its pid.
     pub fn read(&mut self, kernel: &Kernel) -> Option<Host> {
         if self.looked_again.elapsed() >= AGAIN_EVERY && !self.look_again(kernel) {
             return None;
         }
-        let status = kernel.status(self.pid).ok()?;
-        // A process that is dead and not yet buried has no memory.
-        status.rss?;
+        let age = if self.afresh { Duration::ZERO } else { SHARED };
+        let (pid, _) = self.id;
+        let memory = lock(&self.reading).memory(kernel, pid, age)?;
+        self.afresh = false;
         let cgroup = self.cgroup.as_ref().ok().and_then(Option::as_ref);
         Some(Host {
             process: Process {
-                pid: self.pid,
-                rss: status.rss,
-                swap: status.swap,
-                peak: status.peak,
-                huge_pages_enabled: status.huge_pages_enabled,
+                pid,
+                rss: memory.rss,
+                swap: memory.swap,
+                peak: memory.peak,
+                huge_pages_enabled: memory.huge_pages_enabled,
                 huge: None,
             },
             cgroups: match &self.cgroup {
-                Ok(Some(cgroup)) => Some(cgroup.limited(kernel)),
+                Ok(Some(cgroup)) => Some(cgroup.limited(&kernel.room, age)),
                 Ok(None) => Some(Vec::new()),
                 Err(OutOfSight) => None,
             },
-            cgroup: self.cgroup_path.clone(),
-            oom_kills: cgroup.and_then(Membership::oom_kills),
-            oom_kills_around: cgroup.and_then(Membership::oom_kills_around),
+            cgroup: cgroup.map(Membership::path),
+            oom_kills: cgroup.and_then(|cgroup| cgroup.oom_kills(&kernel.room, age)),
+            oom_kills_around: cgroup.and_then(|cgroup| cgroup.oom_kills_around(&kernel.room, age)),
             machine: kernel.machine(),
         })
     }
@@ -233,26 +277,27 @@ impl Watched {
     /// connection is alive, and its pid nobody else's: so not with every reading.
     pub fn look_again(&mut self, kernel: &Kernel) -> bool {
         self.looked_again = Instant::now();
+        self.afresh = true;
         self.find_cgroup(kernel);
-        kernel.start_time(self.pid) == Some(self.start_time)
+        kernel.start_time(self.id.0) == Some(self.id.1)
     }
 
     /// Adds its huge pages where this user may ask for them. Walks its page tables: not
     /// for every second.
     pub fn look_closely(&self, kernel: &Kernel, process: &mut Process) {
-        let rollup = text(&kernel.of_process(self.pid, "smaps_rollup")).unwrap_or_default();
+        let rollup = text(&kernel.of_process(self.id.0, "smaps_rollup")).unwrap_or_default();
         let (huge, swap) = procfs::smaps_rollup(&rollup);
         process.huge = huge;
         // Some kernels are built without the one and have the other.
         process.swap = process.swap.or(swap);
     }
 
-    /// A process may be moved, and a limit be changed.
+    /// A process may be moved.
     fn find_cgroup(&mut self, kernel: &Kernel) {
-        let told = text(&kernel.of_process(self.pid, "cgroup")).unwrap_or_default();
-        self.cgroup = Membership::find(kernel.root(), self.pid, &told);
-        let cgroup = self.cgroup.as_ref().ok().and_then(Option::as_ref);
-        self.cgroup_path = cgroup.map(Membership::path);
+        let told = text(&kernel.of_process(self.id.0, "cgroup")).unwrap_or_default();
+        if !matches!(&self.cgroup, Ok(Some(known)) if known.is_still(&told)) {
+            self.cgroup = Membership::find(kernel.root(), self.id.0, &told, &kernel.groups);
+        }
     }
 }
 
@@ -261,7 +306,8 @@ impl Watched {
 /// # Errors
 /// It is not there, or not readable.
 pub(super) fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
+    // Without room at first it would be read in a dozen steps.
+    let mut bytes = Vec::with_capacity(4 << 10);
     File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))

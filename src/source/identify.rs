@@ -159,9 +159,8 @@ fn rss_fits(kernel: &Kernel, pid: u32, claimed: &Claimed) -> bool {
         // Before the server's first tick it tells no RSS: nothing to compare.
         return false;
     };
-    status
-        .rss
-        .is_some_and(|rss| rss.abs_diff(claimed) <= NEARNESS.max(claimed / 2))
+    let rss = status.memory.rss;
+    rss.is_some_and(|rss| rss.abs_diff(claimed) <= NEARNESS.max(claimed / 2))
 }
 
 /// Within which RSS may lie whatever the size, bytes: INFO's is up to a second old, and

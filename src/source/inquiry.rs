@@ -14,8 +14,8 @@ use crate::config::job::Job;
 
 use super::cluster::{self, Way};
 use super::connect::{self, Connection};
+use super::exchange::text;
 use super::keyring::Keyring;
-use super::poll::text;
 use super::sentinel;
 use super::topology::{MOST, Member, Told};
 use super::trouble::Trouble;

@@ -6,15 +6,18 @@
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
+mod buffers;
 pub mod cgroup;
 pub mod claims;
 pub mod cluster;
 pub mod connect;
 pub mod discover;
 pub mod exchange;
+mod groups;
 pub mod host;
 pub mod identify;
 pub mod inquiry;
+mod kept;
 mod keyring;
 pub mod neighbour;
 pub mod permissions;
@@ -22,7 +25,11 @@ pub mod poll;
 pub mod processes;
 pub mod procfs;
 pub mod reply;
+pub mod sections;
+#[cfg(test)]
+mod sections_tests;
 pub mod sentinel;
+mod setup;
 pub mod size_classes;
 pub mod sockets;
 pub mod tls;

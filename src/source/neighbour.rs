@@ -90,25 +90,29 @@ impl Neighbour {
         }
     }
 
+    /// What is known without a look; `None` where one is due.
+    pub fn at_once(&mut self) -> Option<View> {
+        match &self.known {
+            Known::Process(_) => self.read(),
+            Known::Elsewhere(tries, at) => {
+                (*tries >= TRIES && at.elapsed() < REST_ELSEWHERE).then_some(View::Elsewhere)
+            }
+            Known::Unsure(why, tries, at) => {
+                let rests = *tries >= TRIES && at.elapsed() < REST;
+                rests.then(|| View::Unsure(Arc::clone(why)))
+            }
+            Known::Nothing => None,
+        }
+    }
+
     /// The readings that belong to a sample that came over a connection with these
     /// ends. The caller bounds the time.
     pub async fn look(&mut self, ends: Ends, sample: &Sample, program: Option<&str>) -> View {
-        if let Some(view) = self.read() {
+        if let Some(view) = self.at_once() {
             return view;
         }
         let tries = match &self.known {
-            Known::Elsewhere(tries, at) => {
-                if *tries >= TRIES && at.elapsed() < REST_ELSEWHERE {
-                    return View::Elsewhere;
-                }
-                *tries
-            }
-            Known::Unsure(why, tries, at) => {
-                if *tries >= TRIES && at.elapsed() < REST {
-                    return View::Unsure(Arc::clone(why));
-                }
-                *tries
-            }
+            Known::Elsewhere(tries, _) | Known::Unsure(_, tries, _) => *tries,
             Known::Nothing | Known::Process(_) => 0,
         };
         let wait = match (self.patient, &self.looking) {

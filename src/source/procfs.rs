@@ -17,20 +17,17 @@ pub struct Status {
     pub uid: Option<u32>,
     /// `NSpid`, the last: the pid that the process has to itself (Linux 4.1).
     pub own_pid: Option<u32>,
-    /// `VmRSS`, bytes; absent of kernel threads and of the dead.
-    pub rss: Option<u64>,
-    /// `VmHWM`, bytes.
-    pub peak: Option<u64>,
-    /// `VmSwap`, bytes.
-    pub swap: Option<u64>,
-    /// `THP_enabled` (Linux 5.0).
-    pub huge_pages_enabled: Option<bool>,
+    /// Its memory.
+    pub memory: Memory,
 }
 
 /// Reads `/proc/PID/status`.
 #[must_use]
 pub fn status(text: &str) -> Status {
-    let mut status = Status::default();
+    let mut status = Status {
+        memory: memory(text.as_bytes()),
+        ..Status::default()
+    };
     for (name, value) in named(text) {
         match name {
             "Name" => value.clone_into(&mut status.name),
@@ -44,14 +41,49 @@ pub fn status(text: &str) -> Status {
                 let last = value.split_whitespace().next_back();
                 status.own_pid = last.and_then(|pid| pid.parse().ok());
             }
-            "VmRSS" => status.rss = kilobytes(value),
-            "VmHWM" => status.peak = kilobytes(value),
-            "VmSwap" => status.swap = kilobytes(value),
-            "THP_enabled" => status.huge_pages_enabled = flag(value),
             _ => {}
         }
     }
     status
+}
+
+/// What `/proc/PID/status` tells of the memory of a process, bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// `VmRSS`; absent of kernel threads and of the dead.
+    pub rss: Option<u64>,
+    /// `VmHWM`.
+    pub peak: Option<u64>,
+    /// `VmSwap`.
+    pub swap: Option<u64>,
+    /// `THP_enabled` (Linux 5.0).
+    pub huge_pages_enabled: Option<bool>,
+}
+
+/// Reads only that of `/proc/PID/status`. The name that stands first may be anybody's
+/// bytes, but has no line of its own: the kernel escapes what would end it.
+#[must_use]
+pub fn memory(text: &[u8]) -> Memory {
+    let mut memory = Memory::default();
+    for line in text.split(|byte| *byte == b'\n') {
+        // Most lines are about something else.
+        if !line.starts_with(b"Vm") && !line.starts_with(b"THP") {
+            continue;
+        }
+        let line = std::str::from_utf8(line).ok();
+        let Some((name, value)) = line.and_then(|line| line.split_once(':')) else {
+            continue;
+        };
+        let value = value.trim();
+        match name {
+            "VmRSS" => memory.rss = kilobytes(value),
+            "VmHWM" => memory.peak = kilobytes(value),
+            "VmSwap" => memory.swap = kilobytes(value),
+            "THP_enabled" => memory.huge_pages_enabled = flag(value),
+            _ => {}
+        }
+    }
+    memory
 }
 
 /// `AnonHugePages` and `Swap` of `/proc/PID/smaps_rollup` (Linux 4.14), bytes.
@@ -197,11 +229,15 @@ mod tests {
             (read.name.as_str(), read.uid, read.own_pid),
             ("redis-server", Some(107), Some(1))
         );
-        assert_eq!((read.rss, read.swap), (Some(12345 << 10), Some(512 << 10)));
-        assert_eq!(
-            (read.peak, read.huge_pages_enabled),
-            (Some(90000 << 10), Some(false))
-        );
+        let all = Memory {
+            rss: Some(12345 << 10),
+            peak: Some(90000 << 10),
+            swap: Some(512 << 10),
+            huge_pages_enabled: Some(false),
+        };
+        assert_eq!(read.memory, all);
+        let odd = [b"Name:\t\xff\\nVmRSS: 1 kB\n", STATUS.as_bytes()].concat();
+        assert_eq!(memory(&odd), all);
     }
 
     #[test]
@@ -216,7 +252,7 @@ mod tests {
             }
         );
         assert_eq!(status(""), Status::default());
-        assert_eq!(status("VmRSS:\t18446744073709551615 kB\n").rss, None);
+        assert_eq!(memory(b"VmRSS:\t18446744073709551615 kB\n").rss, None);
     }
 
     #[test]

@@ -78,6 +78,21 @@ impl Scan {
     }
 }
 
+/// The text of a whole reply that is sent as text: `$` of all versions, `=` of RESP3.
+/// `None` of everything else, which the client library reads.
+#[must_use]
+pub fn text(reply: &[u8]) -> Option<&[u8]> {
+    let (kind, rest) = reply.split_first()?;
+    let (head, begin) = line(rest, 0).ok()??;
+    let length = count(head).ok()??;
+    let text = rest.get(begin..begin.checked_add(length)?)?;
+    match kind {
+        b'$' => Some(text),
+        b'=' => text.strip_prefix(b"txt:"),
+        _ => None,
+    }
+}
+
 /// The line that begins at `at`, without its end, and what stands behind it.
 fn line(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Malformed> {
     let rest = bytes.get(at..).unwrap_or_default();

@@ -19,9 +19,9 @@ use crate::model::server::Server;
 use crate::model::size_classes::SizeClasses;
 
 use super::connect::{Connection, Way};
+use super::exchange::text;
 use super::keyring::Keyring;
 use super::permissions::{self, Command};
-use super::poll::text;
 use super::trouble::Trouble;
 
 /// Least time between two questions to one instance.

@@ -3,7 +3,7 @@
 //!
 //! Pure: text in, text out.
 
-use crate::source::poll::SECTIONS;
+use crate::source::sections::SECTIONS;
 
 /// Texts that are kept: they tell server, version, allocator and mode.
 const TEXTS: &[&str] = &[

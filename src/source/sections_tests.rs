@@ -1,0 +1,101 @@
+//! A server that answers by section, asked again and again: what it is asked for, and that
+//! nothing is missing in between.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::poll::Poller;
+use crate::config::address::Address;
+use crate::config::job::Job;
+
+/// What is told in the section `server`, and in all others.
+type Told = (String, String);
+
+/// Answers INFO by what is asked for, and notes that.
+fn answer(listener: &UnixListener, told: &Mutex<Told>, asked: &Mutex<Vec<String>>) {
+    for stream in listener.incoming().map_while(Result::ok) {
+        let mut bytes = [0; 512];
+        while let Ok(length @ 1..) = (&stream).read(&mut bytes) {
+            let question = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            let (server, rest) = told.lock().unwrap().clone();
+            let text = match question.as_str() {
+                other if !other.contains("INFO") => String::new(),
+                few if few.contains("memory") && !few.contains("server") => rest,
+                _ => format!("{server}{rest}"),
+            };
+            let reply = format!("${}\r\n{text}\r\n", text.len());
+            (&stream).write_all(reply.as_bytes()).unwrap();
+            if question.contains("INFO") {
+                asked.lock().unwrap().push(question);
+            }
+        }
+    }
+}
+
+fn server(run_id: &str, uptime: u32) -> String {
+    format!(
+        "redis_version:8.2.3\nrun_id:{run_id}\nuptime_in_seconds:{uptime}\nprocess_id:77\n\
+         db0:keys=9,expires=2,avg_ttl=0\n"
+    )
+}
+
+const MOVING: &str = "mem_allocator:jemalloc-5.3.0\nused_memory:7\n";
+
+#[test]
+fn what_stays_is_asked_for_once_and_missing_never_and_another_server_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let told = Arc::new(Mutex::new((server("a", 19), MOVING.to_owned())));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, noted) = (Arc::clone(&told), Arc::clone(&asked));
+    std::thread::spawn(move || answer(&listener, &theirs, &noted));
+
+    let job = Arc::new(Job::new("x", Address::Unix(path)));
+    let mut poller = Poller::new(job, Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut collect = || {
+        let collected = runtime.block_on(poller.collect(Duration::from_secs(5)));
+        let sample = collected.unwrap();
+        assert_eq!(
+            (sample.fields.process_id, sample.volatile_keys),
+            (Some(77), Some(2))
+        );
+        assert_eq!(sample.fields.used_memory, Some(7));
+        let questions = std::mem::take(&mut *asked.lock().unwrap());
+        let kinds = questions.iter().map(|question| {
+            match (question.contains("memory"), question.contains("server")) {
+                (true, true) => "some",
+                (true, false) => "few",
+                _ => "all",
+            }
+        });
+        let kinds: Vec<&str> = kinds.collect();
+        let run_id = sample.server.as_ref().unwrap().run_id.clone().unwrap();
+        (
+            run_id.to_string(),
+            sample.fields.uptime_in_seconds,
+            kinds.join(" "),
+        )
+    };
+    let seen = |run_id: &str, uptime, kinds: &str| (run_id.into(), Some(uptime), kinds.into());
+    assert_eq!(
+        collect(),
+        seen("a", 19, "all"),
+        "nobody knows yet what it takes"
+    );
+    told.lock().unwrap().0 = server("a", 20);
+    assert_eq!(collect(), seen("a", 20, "some"), "it is young");
+    told.lock().unwrap().0 = server("a", 21);
+    assert_eq!(collect(), seen("a", 20, "few"));
+    assert_eq!(collect(), seen("a", 20, "few"));
+    // Behind a proxy it may be another one all of a sudden.
+    *told.lock().unwrap() = (server("b", 50), MOVING.replace("jemalloc-5.3.0", "libc"));
+    assert_eq!(collect(), seen("b", 50, "few some"));
+    assert_eq!(collect(), seen("b", 50, "few"));
+}
