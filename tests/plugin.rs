@@ -4,6 +4,7 @@
 //!
 //! Drives the binary alone; knows of the crate only what it promises to users.
 
+mod crowd;
 mod families;
 mod long;
 mod outages;
