@@ -2,8 +2,9 @@
 //! memory of the agent with 0 to 500 of them, in memory and with the disk database,
 //! and of a parent that one to five such agents stream to; the plugin's own beside it.
 //!
-//! `cargo bench --bench agent`, about a quarter of an hour. REDIS_FRAG_BENCH_SECONDS sets how
-//! long each is watched. All instances are jobs over four real servers.
+//! `cargo bench --bench agent`, about twenty minutes; all instances are jobs over four
+//! real servers. Words behind `--` choose parts: ram, dbengine, less, streamed.
+//! REDIS_FRAG_BENCH_SECONDS sets how long each is watched.
 #![allow(
     clippy::unwrap_used,
     reason = "a benchmark that cannot go on should stop"
@@ -31,6 +32,12 @@ fn settling(instances: usize) -> Duration {
 
 const WATCHED: Duration = Duration::from_secs(30);
 
+/// What a user can set to pay less.
+const LESS: [&str; 2] = [
+    "update_every: 10",
+    "charts: [fragmentation, headroom, diagnosis]",
+];
+
 /// Seconds of values that an agent keeps in memory, as Netdata advises for a child.
 const RETENTION: &str = "1200";
 
@@ -41,22 +48,44 @@ fn main() {
         .map_or(WATCHED, Duration::from_secs);
     let servers: Vec<Server> = Kind::ALL.into_iter().map(Server::start).collect();
     say(&format!(
-        "{}\neach watched for {} s, one collection a second, jobs over {} real servers by unix socket\n",
+        "{}\neach watched for {} s, a collection a second, jobs over {} real servers by unix socket\n",
         machine(),
         watched.as_secs(),
         servers.len()
     ));
     say(&Cost::head());
-    let costs = [0, 10, 100].map(|count| alone(&servers, count, "ram", watched));
-    say(&format!("{}\n", costs[2].beyond(&costs[0])));
-    let costs = [0, 100, 500].map(|count| alone(&servers, count, "dbengine", watched));
-    say(&costs[1].beyond(&costs[0]));
-    say(&format!("{}\n", costs[2].beyond(&costs[1])));
-    let costs = [(1, 0), (1, 100), (5, 100)]
-        .map(|(children, each)| streamed(&servers, children, each, watched));
-    say(&costs[1].beyond(&costs[0]));
-    say(&costs[2].beyond(&costs[1]));
-    say("\ncargo bench --bench agent");
+    if wanted("ram") {
+        let costs = [0, 10, 100].map(|count| alone(&servers, count, "ram", "", watched));
+        say(&format!("{}\n", costs[2].beyond(&costs[0])));
+    }
+    if wanted("dbengine") {
+        let costs = [0, 100, 500].map(|count| alone(&servers, count, "dbengine", "", watched));
+        say(&costs[1].beyond(&costs[0]));
+        say(&format!("{}\n", costs[2].beyond(&costs[1])));
+    }
+    if wanted("less") {
+        for less in LESS {
+            say(&format!("with {less}"));
+            let costs = [0, 100].map(|count| alone(&servers, count, "dbengine", less, watched));
+            say(&format!("{}\n", costs[1].beyond(&costs[0])));
+        }
+    }
+    if wanted("streamed") {
+        let costs = [(1, 0), (1, 100), (5, 100)]
+            .map(|(children, each)| streamed(&servers, children, each, watched));
+        say(&costs[1].beyond(&costs[0]));
+        say(&format!("{}\n", costs[2].beyond(&costs[1])));
+    }
+    say("cargo bench --bench agent");
+}
+
+/// Whether this part was asked for; without a word all are.
+fn wanted(part: &str) -> bool {
+    let mut words = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .peekable();
+    words.peek().is_none() || words.any(|word| word == part)
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result, for a person")]
@@ -65,10 +94,10 @@ fn say(line: &str) {
 }
 
 /// An agent that keeps, judges and shows what it collects.
-fn alone(servers: &[Server], count: usize, mode: &str, watched: Duration) -> Cost {
+fn alone(servers: &[Server], count: usize, mode: &str, keys: &str, watched: Duration) -> Cost {
     let agent = judging(kept(Agent::builder(), mode))
         .plugin(plugin())
-        .user_config("redis-frag.conf", &jobs(servers, count, ""))
+        .user_config("redis-frag.conf", &jobs(servers, count, "", keys))
         .start();
     settle(|path| agent.try_get(path).is_ok(), count, "");
     let mut readings = [Reading::begin(agent.pid()), Reading::begin(only(&agent))];
@@ -109,7 +138,7 @@ fn streamed(servers: &[Server], children: usize, each: usize, watched: Duration)
                 .plugin(plugin())
                 .user_config(
                     "redis-frag.conf",
-                    &jobs(servers, each, &format!("c{number}")),
+                    &jobs(servers, each, &format!("c{number}"), ""),
                 )
                 .streams_to(&parent)
                 .start()
@@ -177,7 +206,8 @@ fn judging(builder: AgentBuilder) -> AgentBuilder {
         .setting("health", "run at least every seconds", "10")
 }
 
-fn jobs(servers: &[Server], count: usize, prefix: &str) -> String {
+/// Jobs over the servers in turn, with these keys above all of them.
+fn jobs(servers: &[Server], count: usize, prefix: &str, keys: &str) -> String {
     let job = |(number, server): (usize, &Server)| {
         let address = server.unix_address();
         format!("  - {{name: {prefix}job{number:03}, address: '{address}', timeout: 5}}\n")
@@ -186,7 +216,7 @@ fn jobs(servers: &[Server], count: usize, prefix: &str) -> String {
     if count == 0 {
         return "discovery:\n  local: no\njobs: []\n".to_string();
     }
-    format!("jobs:\n{jobs}")
+    format!("{keys}\njobs:\n{jobs}")
 }
 
 fn only(agent: &Agent) -> u32 {
