@@ -439,7 +439,7 @@ fn the_end_takes_every_chart_off_that_was_ever_defined() {
     checker.assert_clean();
     end.clear();
     stream.end(&mut end);
-    assert!(end.is_empty(), "and once");
+    assert_eq!(end, Output::default(), "and once");
 }
 
 fn charts_defined(definitions: &str) -> Vec<String> {

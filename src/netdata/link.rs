@@ -96,8 +96,7 @@ impl Writer {
         // Whoever panicked left half a sentence: it is cleared away.
         let said = self.shared.said.lock();
         let said = &mut *said.unwrap_or_else(PoisonError::into_inner);
-        said.definitions.clear();
-        said.values.clear();
+        said.clear();
         say(said);
         self.send(said);
         // What an instance says when all its charts are new is not said again soon.

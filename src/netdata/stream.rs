@@ -55,12 +55,6 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether there is nothing to send.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.definitions.is_empty() && self.values.is_empty()
-    }
-
     /// Empties it and keeps its room.
     pub fn clear(&mut self) {
         self.definitions.clear();
