@@ -154,9 +154,18 @@ fn it_ends_within_a_second_with_nothing_to_watch() {
         eventually(SOON, "the configuration is read", || {
             run.stderr().contains("0 jobs")
         });
+        eventually(SOON, "it listens for signals", || catches_term(run.pid()));
         assert_ends(&mut run, *end);
         assert_eq!(run.lines(), []);
     }
+}
+
+/// Whether SIGTERM is caught: before that it ends a process as the kernel does, by itself.
+fn catches_term(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask & (1 << (15 - 1)) != 0
 }
 
 /// An agent that is stuck reads nothing: the pipe is full when the end comes.
