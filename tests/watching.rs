@@ -50,3 +50,16 @@ pub fn shown(checker: &Checker, job: &str, chart: &str, dimension: &str) -> Opti
 pub fn is_down(checker: &Checker, job: &str) -> bool {
     shown(checker, job, "status", "down") == Some(1.0)
 }
+
+/// Resident bytes of a process.
+pub fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    let kilobytes: u64 = line
+        .split_ascii_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kilobytes << 10
+}

@@ -11,9 +11,9 @@ const PER_SLOT: usize = 50;
 /// Slots of a second. Those beyond fill the first ones again.
 const SLOTS: usize = 10;
 
-/// Longest pause between tries of an instance that went away: its values are
-/// back two seconds after it is.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often an instance is tried again whose tries cost more than a collection: its
+/// values are back two seconds after it is.
+const DEAR_EVERY: Duration = Duration::from_secs(2);
 
 /// Pause between looks for instances that nobody named.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -75,12 +75,14 @@ pub fn patience(timeout: Duration, every: Duration) -> Duration {
     }
 }
 
-/// How long to leave an instance alone after so many failures in a row.
+/// How long after the begin of a try that failed the next one may come, after so many in
+/// a row. What is cheap is tried at each collection; a handshake or a password that is
+/// refused is `dear` to either side.
 #[must_use]
-pub fn pause(failures: u32, every: Duration) -> Duration {
+pub fn pause(is_dear: bool, failures: u32, every: Duration) -> Duration {
     match failures {
-        0 | 1 => Duration::ZERO,
-        _ => LONGEST_PAUSE.saturating_sub(every / 2),
+        2.. if is_dear => DEAR_EVERY.saturating_sub(every / 2),
+        _ => Duration::ZERO,
     }
 }
 
@@ -145,19 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn tries_grow_rarer_but_never_rarer_than_two_seconds() {
-        assert_eq!(
-            pause(1, SECOND),
-            Duration::ZERO,
-            "at once: most outages are a restart"
-        );
+    fn what_is_dear_is_tried_every_other_second_and_all_else_each() {
+        let ms = Duration::from_millis;
+        assert_eq!(pause(true, 1, SECOND), ms(0), "most outages are a restart");
         for failures in [2, 3, 100, u32::MAX] {
-            assert_eq!(pause(failures, SECOND), Duration::from_millis(1500));
+            assert_eq!(pause(true, failures, SECOND), ms(1500));
+            assert_eq!(pause(false, failures, SECOND), ms(0));
         }
-        assert_eq!(
-            pause(9, 10 * SECOND),
-            Duration::ZERO,
-            "the interval is pause enough"
-        );
+        let rare = pause(true, 9, 10 * SECOND);
+        assert_eq!(rare, ms(0), "the interval is pause enough");
     }
 }

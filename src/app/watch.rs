@@ -158,9 +158,9 @@ impl Watch {
         };
         self.rounds = self.rounds.saturating_add(1);
         sleep(wait).await;
-        let now = self.shared.epoch.elapsed();
-        if now < self.outage.next_try {
-            self.write(Sample::unreachable(now));
+        let began = self.shared.epoch.elapsed();
+        if began < self.outage.next_try {
+            self.write(Sample::unreachable(began));
             return Next::Again;
         }
         match self
@@ -200,8 +200,8 @@ impl Watch {
                     (self.report)(State::Failed(trouble.clone()));
                     self.outage.reported = Some(trouble.clone());
                 }
+                self.outage.next_try = began + self.pause(&trouble);
                 self.outage.told(&self.job, trouble, now);
-                self.outage.next_try = now + self.pause();
                 self.write(Sample::unreachable(now));
                 if !self.outage.reached
                     && let Some(other) = self.other_way().await
@@ -229,11 +229,12 @@ impl Watch {
         Some(answered.min_by_key(|(place, _)| *place)?.1)
     }
 
-    fn pause(&self) -> Duration {
+    fn pause(&self, trouble: &Trouble) -> Duration {
         if !self.outage.reached && self.job.autodetection_retry > 0 {
             Duration::from_secs(u64::from(self.job.autodetection_retry))
         } else {
-            schedule::pause(self.outage.failures, self.every)
+            let failures = self.outage.failures.saturating_add(1);
+            schedule::pause(trouble.is_dear(), failures, self.every)
         }
     }
 

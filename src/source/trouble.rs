@@ -172,6 +172,13 @@ impl Trouble {
         matches!(self, Self::NoPassword | Self::WrongPassword)
     }
 
+    /// Whether a try that comes to this costs either side more than a collection: a
+    /// handshake, or a refusal that a server writes down.
+    #[must_use]
+    pub fn is_dear(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::Tls(_) | Self::NoHandshake)
+    }
+
     /// Whether it may be over in a minute: no word on what the user may do.
     #[must_use]
     pub fn is_passing(&self) -> bool {
