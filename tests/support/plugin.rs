@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::checker::Checker;
 use super::process::{self, Tie};
 use super::secrets;
-use streams::{Output, Stderr};
+use streams::{Listener, Output, Stderr};
 
 /// The name of the plugin's file in the configuration folders.
 const CONFIG: &str = "redis-frag.conf";
@@ -27,9 +27,16 @@ pub struct PluginBuilder {
     files: Vec<(PathBuf, String)>,
     version: String,
     under: Vec<String>,
+    listener: Option<Listener>,
 }
 
 impl PluginBuilder {
+    /// Each line of its output goes here and is not kept: a long run has millions.
+    pub fn listener(mut self, listener: impl FnMut(&str) + Send + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
     /// Runs it by these words, which become the program that is named behind them:
     /// `setpriv` and the like.
     pub fn under(mut self, words: &[String]) -> Self {
@@ -137,7 +144,7 @@ impl PluginBuilder {
         let stderr = child.stderr.take().expect("stderr is piped");
         PluginRun {
             stdin: child.stdin.take(),
-            output: Output::read(reader, Checker::new(&self.version), start),
+            output: Output::read(reader, Checker::new(&self.version), start, self.listener),
             stderr: Stderr::read(stderr),
             child,
             dir,
@@ -164,6 +171,7 @@ impl PluginRun {
             files: Vec::new(),
             version: "v1.37.1".to_string(),
             under: Vec::new(),
+            listener: None,
         }
     }
 

@@ -24,6 +24,8 @@ struct Shared {
 struct State {
     checker: Checker,
     lines: Vec<(Duration, String)>,
+    /// Has the lines instead.
+    listener: Option<Listener>,
     close: bool,
     hold: bool,
     ended: bool,
@@ -38,15 +40,24 @@ impl Shared {
     }
 }
 
+/// Hears each line, and is not to keep it.
+pub(super) type Listener = Box<dyn FnMut(&str) + Send>;
+
 /// What came over standard output.
 pub(super) struct Output(Arc<Shared>);
 
 impl Output {
-    pub(super) fn read(reader: PipeReader, checker: Checker, start: Instant) -> Output {
+    pub(super) fn read(
+        reader: PipeReader,
+        checker: Checker,
+        start: Instant,
+        listener: Option<Listener>,
+    ) -> Output {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 checker,
                 lines: Vec::new(),
+                listener,
                 close: false,
                 hold: false,
                 ended: false,
@@ -156,7 +167,10 @@ fn take_lines(shared: &Shared, pending: &mut Vec<u8>, time: Duration) {
     for line in whole[..last].split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line).into_owned();
         state.checker.feed(&line);
-        state.lines.push((time, line));
+        match &mut state.listener {
+            Some(listener) => listener(&line),
+            None => state.lines.push((time, line)),
+        }
     }
     shared.changed.notify_all();
 }

@@ -163,14 +163,14 @@ impl Way {
         tokio::select! {
             biased;
             changed = self.fault.changed() => {
-                return Ok(if changed.is_ok() { Next::Anew } else { Next::End });
+                Ok(if changed.is_ok() { Next::Anew } else { Next::End })
             }
             length = self.client.read(&mut asked), if !is_deaf => match length? {
-                0 => return Ok(Next::End),
+                0 => Ok(Next::End),
                 length => self.ask(now, &asked[..length]).await,
             },
             length = self.server.read(&mut told), if !is_mute => match length? {
-                0 => return Ok(Next::End),
+                0 => Ok(Next::End),
                 length => self.tell(now, &told[..length]).await,
             },
         }
