@@ -111,7 +111,7 @@ impl Target {
             (Origin::Address | Origin::Host | Origin::Discovered, _) if secret => {
                 format!("; at a shell: --password-file FILE or the variable {PASSWORD}, --username")
             }
-            (Origin::Address | Origin::Host, Trouble::Tls(_)) => {
+            (Origin::Address | Origin::Host, Trouble::Tls(_) | Trouble::BrokenHandshake(_)) => {
                 "; at a shell the keys are options, as --tls-ca FILE".to_owned()
             }
             (Origin::Host, Trouble::Connect(_)) => {

@@ -156,6 +156,7 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
             | Trouble::Connect(_)
             | Trouble::Lost(_)
             | Trouble::NoHandshake
+            | Trouble::BrokenHandshake(_)
             | Trouble::Tls(_),
         ) => ["no", "-", "-"],
     }

@@ -245,7 +245,10 @@ impl Connection {
             Failed::NoReply => Trouble::NotInfo,
             Failed::Broken(error) => self.broken(&error),
         });
-        self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
+        self.heard |= !matches!(
+            reply,
+            Err(Trouble::Lost(_) | Trouble::Tls(_) | Trouble::BrokenHandshake(_))
+        );
         reply
     }
 

@@ -35,6 +35,12 @@ pub enum Trouble {
          speaks no TLS on this port: use its tls-port, or write redis:// and take the tls_ keys away"
     )]
     NoHandshake,
+    /// The connection ended in a TLS handshake.
+    #[error(
+        "TLS: the server broke off the handshake ({0}); check that it speaks TLS on this port \
+         (tls-port), else write redis:// and take the tls_ keys away"
+    )]
+    BrokenHandshake(String),
     /// No answer in time.
     #[error("no answer in time; the server is stuck or timeout is too short")]
     Silent,
@@ -147,7 +153,15 @@ impl Trouble {
     /// Reads an error of connecting.
     #[must_use]
     pub fn from_connect(error: &io::Error) -> Self {
-        Self::Connect(clean(&error.to_string()))
+        Self::Connect(match error.kind() {
+            // connect(2) of a unix socket.
+            io::ErrorKind::WouldBlock => {
+                "more connections wait there than the server lets wait, so it is stuck or \
+                 overrun"
+                    .to_owned()
+            }
+            _ => clean(&error.to_string()),
+        })
     }
 
     /// Whether an operator has the same to change for both: a server that stops is
@@ -157,7 +171,11 @@ impl Trouble {
         let away = |trouble: &Self| {
             matches!(
                 trouble,
-                Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::NoHandshake
+                Self::Connect(_)
+                    | Self::Silent
+                    | Self::Lost(_)
+                    | Self::NoHandshake
+                    | Self::BrokenHandshake(_)
             )
         };
         match (self, other) {
@@ -176,7 +194,11 @@ impl Trouble {
     /// handshake, or a refusal that a server writes down.
     #[must_use]
     pub fn is_dear(&self) -> bool {
-        self.is_refusal() || matches!(self, Self::Tls(_) | Self::NoHandshake)
+        self.is_refusal()
+            || matches!(
+                self,
+                Self::Tls(_) | Self::NoHandshake | Self::BrokenHandshake(_)
+            )
     }
 
     /// Whether it may be over in a minute: no word on what the user may do.

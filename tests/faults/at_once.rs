@@ -111,6 +111,48 @@ fn each_fault_of_a_handshake_costs_its_instance_alone_and_leaves_no_mark() {
     assert_faults_pass(&config, &sick, &[server]);
 }
 
+/// A plugin that starts in the middle of it is no worse off.
+#[test]
+fn instances_that_are_sick_from_the_start_are_right_soon_after_it() {
+    let servers = Kind::ALL.map(|kind| filled(Server::start(kind)));
+    let sick = by_both_ways(&servers);
+    for each in &sick {
+        each.proxy.set(each.row.fault.clone());
+    }
+    let all: Vec<(&str, &str)> = sick
+        .iter()
+        .map(|each| (each.job.as_str(), each.proxy.address()))
+        .collect();
+    let run = plugin(&jobs(&all)).start();
+    run.expect(SOON, "all are down for some seconds", |c| {
+        let is_told = |job| is_down(c, job) && blocks(c, job, "status") > 3;
+        sick.iter().all(|each| is_told(&each.job))
+    });
+    let ended = Instant::now();
+    for each in &sick {
+        each.proxy.set(Fault::None);
+    }
+    let mut wrong = late(&run, &sick, ended, BACK_WITHIN + SLACK, |c, each| {
+        !is_down(c, &each.job) && blocks(c, &each.job, "ratio") > 0
+    });
+    let log = run.stderr();
+    run.with_checker(|c| {
+        for each in &sick {
+            wrong.extend(values_are_the_server_s(c, each, &servers[each.kind]));
+            let begins = log_lines(&log, &each.job, "WARN");
+            let ends = log_lines(&log, &each.job, ": watching ");
+            let told = each.row.told;
+            if !matches!(begins.as_slice(), [line] if told.iter().any(|words| line.contains(words)))
+                || ends.len() != 1
+            {
+                wrong.push(format!("{}: {begins:#?} {ends:#?}", each.job));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
+    run.with_checker(Checker::assert_clean);
+}
+
 /// Brings the faults and takes them away again: what a user sees of either.
 #[track_caller]
 fn assert_faults_pass(config: &str, sick: &[Sick], servers: &[Server]) {

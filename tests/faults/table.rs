@@ -21,6 +21,7 @@ const NOT_INFO: &[&str] =
     &["the reply is no INFO text; check that a Redis server listens at address"];
 /// As much as is read at most, or all that comes in time.
 const UNHEARD: &[&str] = &["its reply has no end", SILENT[0]];
+const LOST_IN_THE_NET: &[&str] = &[SILENT[0], "more connections wait there"];
 const NO_TLS: &[&str] = &["TLS: "];
 const NO_HANDSHAKE: &[&str] = &["no answer to the TLS handshake in time", SILENT[0]];
 
@@ -37,7 +38,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         row("refused", Fault::Refused, AWAY),
         row("reset", Fault::Reset, AWAY),
-        row("black_hole", Fault::BlackHole, SILENT),
+        row("black_hole", Fault::BlackHole, LOST_IN_THE_NET),
         row("silence", Fault::Silent, SILENT),
         row("stalled_at_once", Fault::Stalled(1), SILENT),
         row("stalled_in_the_middle", Fault::Stalled(700), SILENT),
@@ -66,7 +67,11 @@ pub fn rows() -> Vec<Row> {
             NOT_INFO,
         ),
         row("many_items", bytes(b"*4294967296\r\n"), NOT_INFO),
-        row("deep_nesting", bytes(&b"*1\r\n".repeat(100_000)), NOT_INFO),
+        row(
+            "deep_nesting",
+            bytes(&[b"*1\r\n".repeat(30_000), b":1\r\n".to_vec()].concat()),
+            NOT_INFO,
+        ),
         row(
             "endless_line",
             Fault::Floods(b"+x".repeat(4096).into()),

@@ -140,5 +140,5 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         Trouble::Tls(told.to_owned())
     })?;
     let shaken = TlsConnector::from(config).connect(name, stream).await;
-    shaken.map_err(|error| Trouble::Tls(words::handshake(&error, tls)))
+    shaken.map_err(|error| words::handshake(&error, tls))
 }

@@ -11,20 +11,17 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use crate::config::tls::Tls;
 use crate::model::text;
 
-use super::super::trouble::clean;
+use super::super::trouble::{Trouble, clean};
 use super::verifier::SelfSigned;
 
 /// Most names of a certificate that are repeated.
 const NAMES: usize = 4;
 
 /// Why a handshake failed.
-pub(super) fn handshake(error: &io::Error, tls: &Tls) -> String {
+pub(super) fn handshake(error: &io::Error, tls: &Tls) -> Trouble {
     match inner(error) {
-        Some(error) => told(error, tls),
-        None => format!(
-            "the server broke off the handshake ({error}); check that it speaks TLS on this port \
-             (tls-port), else write redis:// and take the tls_ keys away"
-        ),
+        Some(error) => Trouble::Tls(told(error, tls)),
+        None => Trouble::BrokenHandshake(clean(&error.to_string())),
     }
 }
 

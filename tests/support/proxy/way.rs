@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch::Receiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Fault, To};
 
 const BUFFER: usize = 16 << 10;
+/// A client does so once its question is no use any more.
+const HANGS_UP: Duration = Duration::from_secs(2);
 
 /// One end of a connection.
 pub(super) enum Client {
@@ -191,7 +193,12 @@ impl Way {
                 Fault::Floods(words) => loop {
                     tokio::select! {
                         written = self.client.write_all(words) => written?,
-                        _ = self.fault.changed() => return Ok(Next::End),
+                        _ = self.fault.changed() => {
+                            // Half a reply was said: whoever heard it is to hang up.
+                            let mut more = [0; 64];
+                            let _ = timeout(HANGS_UP, self.client.read(&mut more)).await;
+                            return Ok(Next::End);
+                        }
                     }
                     // One thread serves all ways.
                     tokio::task::yield_now().await;
