@@ -184,6 +184,13 @@ impl Trouble {
         matches!(self, Self::NoPassword | Self::WrongPassword)
     }
 
+    /// Whether another question might be answered: the server refused this one, and does
+    /// not refuse all of them for a while.
+    #[must_use]
+    pub fn may_be_the_question(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_passing()
+    }
+
     /// Whether it may be over in a minute: no word on what the user may do.
     #[must_use]
     pub fn is_passing(&self) -> bool {
