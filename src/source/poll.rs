@@ -22,7 +22,7 @@ use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::keyring::Keyring;
 use super::neighbour::Neighbour;
-use super::sections::{self, ALL, FEW, Remembered, SOME};
+use super::sections::{ALL, FEW, Remembered, SOME};
 use super::setup::{Asked, Setup};
 use super::trouble::Trouble;
 
@@ -325,7 +325,7 @@ impl Poller {
         let at = answered - self.epoch;
         let mut sample = match &self.server {
             Some(server) if request == FEW.as_slice() && !info.names_server() => {
-                if !sections::is_of(server, &info) {
+                if !self.remembered.is_of(server, &info) {
                     return None;
                 }
                 let mut sample = Sample::of_server(at, &info, Arc::clone(server));
@@ -352,7 +352,7 @@ impl Poller {
             self.program = program.map(str::to_owned);
             self.meet(Arc::clone(server));
         }
-        self.remembered.learn(sample);
+        self.remembered.learn(sample, info);
     }
 
     /// Adds what is known without waiting, and tells whether that is all.

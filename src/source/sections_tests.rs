@@ -29,10 +29,10 @@ fn answer(listener: &UnixListener, told: &Mutex<Told>, asked: &Mutex<Vec<String>
                 Some(_) => format!("{text}\r\n"),
                 None => format!("${}\r\n{text}\r\n", text.len()),
             };
-            (&stream).write_all(reply.as_bytes()).unwrap();
             if question.contains("INFO") {
                 asked.lock().unwrap().push(question);
             }
+            (&stream).write_all(reply.as_bytes()).unwrap();
         }
     }
 }
@@ -101,6 +101,11 @@ fn what_stays_is_asked_for_once_and_missing_never_and_another_server_is_noticed(
     *told.lock().unwrap() = (server("b", 50), MOVING.replace("jemalloc-5.3.0", "libc"));
     assert_eq!(collect(), seen("b", 50, "few some"));
     assert_eq!(collect(), seen("b", 50, "few"));
+    let saved = |at: u32| format!("mem_allocator:libc\nused_memory:7\nrdb_last_save_time:{at}\n");
+    *told.lock().unwrap() = (server("b", 50), saved(60));
+    assert_eq!(collect(), seen("b", 50, "few some"), "it was saved");
+    *told.lock().unwrap() = (server("c", 50), saved(70));
+    assert_eq!(collect(), seen("c", 50, "few some"), "one of its kind");
 }
 
 #[test]

@@ -16,6 +16,10 @@ const CUT: usize = 20;
 /// machine.
 const SECONDS: usize = 12;
 
+/// Files of the kernel's that are opened for a process which was found late, on a busy
+/// machine: status, and its cgroup's. Each try that lost one would lose a hundred.
+const FOUND_LATE: usize = 6;
+
 /// Sets how many files the running plugin may have open; it may have had them before.
 fn limit(run: &PluginRun, soft: &str) {
     let pid = run.pid().to_string();
@@ -76,31 +80,17 @@ fn without_descriptors_connections_go_on_and_the_rest_is_told_why() {
     }
     assert_tells(run, "cut00", &server);
     assert_tells(run, "named", &server);
-    assert!(descriptors(run.pid()) <= open, "no descriptor is left over");
+    let open_now = descriptors(run.pid());
+    assert!(
+        open_now.len() <= open.len(),
+        "left over: {open:?} {open_now:?}"
+    );
     scene.assert_unharmed();
 }
 
 /// `redis://localhost:port`
 fn address_by_name(server: &Server) -> String {
     format!("redis://localhost:{}", server.port())
-}
-
-/// The numbers of a process's descriptors that are connections.
-fn sockets(pid: u32) -> Vec<usize> {
-    let all = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .flatten();
-    let number = |entry: std::fs::DirEntry| {
-        let to = std::fs::read_link(entry.path()).ok()?;
-        let is_socket = to.to_string_lossy().starts_with("socket:");
-        entry
-            .file_name()
-            .to_str()?
-            .parse()
-            .ok()
-            .filter(|_| is_socket)
-    };
-    all.filter_map(number).collect()
 }
 
 /// Some of those that are cut get what is left, and keep it.
@@ -117,8 +107,11 @@ fn who_comes_first_has_the_last_descriptors() {
     }
     // A connection that is opened anew takes the place of the one before: those above the
     // limit have none.
-    let mut sockets = sockets(run.pid());
-    sockets.sort_unstable();
+    let open = descriptors(run.pid()).into_iter();
+    let sockets: Vec<usize> = open
+        .filter(|(_, to)| to.starts_with("socket:"))
+        .map(|(number, _)| number)
+        .collect();
     limit(run, &sockets[sockets.len() / 2].to_string());
     server.ok(&["CLIENT", "KILL", "TYPE", "normal"]);
     let settled = |c: &Checker| (1..CUT).contains(&down(c, &names));

@@ -40,7 +40,7 @@ fn a_server_that_is_stuck_is_down_for_as_long() {
                 ("command", &command),
                 "no answer in time",
                 // Longer than it is looked at while down.
-                || sleeps = Some(command.begin(&["DEBUG", "SLEEP", "9"])),
+                || sleeps = Some(command.begin(&["DEBUG", "SLEEP", "8"])),
                 || {
                     command.ok(&["PING"]);
                 },

@@ -197,9 +197,17 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// How many files a process has open.
-pub fn descriptors(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap_or_else(|e| panic!("no open files of process {pid}: {e}"))
-        .count()
+/// What a process has open: the number of each descriptor, and what it leads to.
+pub fn descriptors(pid: u32) -> Vec<(usize, String)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap_or_else(|e| panic!("no open files of process {pid}: {e}"));
+    let read = |entry: std::fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        // It may be closed meanwhile.
+        let to = std::fs::read_link(entry.path()).ok()?;
+        Some((number, to.to_string_lossy().into_owned()))
+    };
+    let mut all: Vec<(usize, String)> = entries.flatten().filter_map(read).collect();
+    all.sort();
+    all
 }
