@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use support::answers::{Form, assert_answered_once, check};
+use support::process::resident;
 use support::{Checker, Fake, PluginRun, becomes_true};
-use watching::{FRAGMENTED, SOON, blocks, jobs, plugin, resident};
+use watching::{FRAGMENTED, SOON, blocks, jobs, plugin};
 
 const INSTANCES: usize = 50;
 const CALLS: usize = 1000;

@@ -15,6 +15,11 @@ const SLOTS: usize = 10;
 /// values are back two seconds after it is.
 const DEAR_EVERY: Duration = Duration::from_secs(2);
 
+/// How far two clocks may go apart between two collections: the one is read a moment after
+/// the other. A wall clock that is set right gently runs up to half a thousandth fast or
+/// slow (adjtimex(2)).
+const CLOCKS_APART: Duration = Duration::from_millis(250);
+
 /// Pause between looks for instances that nobody named.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -37,7 +42,7 @@ pub fn slot(number: usize) -> Duration {
 
 /// How long to wait until the next collection: to the next multiple of the
 /// interval on the wall clock, plus the slot. A clock that was stepped or a
-/// machine that slept costs one odd wait, never a burst.
+/// machine that slept costs one odd wait, never a burst and never a stall.
 #[must_use]
 pub fn wait(wall: Duration, every: Duration, slot: Duration) -> Duration {
     let every = every.as_nanos().max(1);
@@ -54,12 +59,55 @@ pub fn first_wait(every: Duration, slot: Duration) -> Duration {
     slot.min(every / 2)
 }
 
-/// The wait behind the first collection. One that came just before its time is followed
-/// by that of the next interval: two samples too near each other make a poor rate.
+/// How long to wait behind a collection that was begun so long ago. One that would come
+/// too soon after it is left to the next interval: two samples too near each other make a
+/// poor rate. So it is behind the first collection, and where the clock was stepped.
 #[must_use]
-pub fn second_wait(wall: Duration, every: Duration, slot: Duration) -> Duration {
+pub fn next_wait(wall: Duration, every: Duration, slot: Duration, since: Duration) -> Duration {
     let wait = wait(wall, every, slot);
-    if wait < every / 2 { wait + every } else { wait }
+    if since.saturating_add(wait) < every / 2 {
+        wait + every
+    } else {
+        wait
+    }
+}
+
+/// One moment by both clocks of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since some start, by the clock that nobody sets and that stands still while
+    /// the machine is suspended (`CLOCK_MONOTONIC`, clock_gettime(2)).
+    pub steady: Duration,
+    /// Time since 1970, by the clock on the wall.
+    pub wall: Duration,
+}
+
+/// How two clocks went on between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// Alike.
+    Alike,
+    /// The wall clock went ahead: it was set, or the machine was suspended. Nobody can tell
+    /// how long it really was.
+    Ahead,
+    /// The wall clock was set back.
+    Back,
+}
+
+impl Moment {
+    /// How the clocks went on since then.
+    #[must_use]
+    pub fn since(self, then: Self) -> Passed {
+        let steady = self.steady.saturating_sub(then.steady);
+        let reached = then.wall + steady;
+        if self.wall.abs_diff(reached) < CLOCKS_APART + steady / 1000 {
+            Passed::Alike
+        } else if self.wall > reached {
+            Passed::Ahead
+        } else {
+            Passed::Back
+        }
+    }
 }
 
 /// How long one collection may take: the job's timeout, but where that would
@@ -120,8 +168,51 @@ mod tests {
         assert_eq!(first_wait(SECOND, ms(300)), ms(300));
         assert_eq!(first_wait(10 * SECOND, ms(900)), ms(900));
         for (wall, want) in [(10_300, 700), (10_600, 1400), (10_499, 501), (10_501, 1499)] {
-            let wait = second_wait(ms(wall), SECOND, Duration::ZERO);
+            let wait = next_wait(ms(wall), SECOND, Duration::ZERO, Duration::ZERO);
             assert_eq!(wait, ms(want), "{wall}");
+        }
+    }
+
+    #[test]
+    fn no_two_collections_are_begun_too_near_each_other() {
+        let ms = Duration::from_millis;
+        for (wall, since, want) in [
+            (10_001, 1, 999),
+            (10_900, 900, 100),
+            // A clock that was set back a little: this was the collection of the next second.
+            (10_999, 1, 1001),
+            (10_700, 1, 1300),
+            // A slow answer, and the clock was set meanwhile.
+            (10_900, 300, 1100),
+        ] {
+            let wait = next_wait(ms(wall), SECOND, Duration::ZERO, ms(since));
+            assert_eq!(wait, ms(want), "{wall} {since}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_and_a_machine_that_sleeps_are_told_from_time_that_passes() {
+        let moment = |steady, wall| Moment {
+            steady: Duration::from_millis(steady),
+            wall: Duration::from_millis(wall),
+        };
+        let then = moment(5_000, 1_000_000);
+        for (steady, wall, want) in [
+            (6_000, 1_001_000, Passed::Alike),
+            (6_000, 1_001_200, Passed::Alike),
+            (6_000, 1_000_800, Passed::Alike),
+            (95_000, 1_090_045, Passed::Alike),
+            (6_000, 1_002_000, Passed::Ahead),
+            (6_000, 1_000_500, Passed::Back),
+            (6_000, 900_000, Passed::Back),
+            (5_100, 999_790, Passed::Back),
+            // Suspended for an hour.
+            (6_000, 4_601_000, Passed::Ahead),
+            // Stopped for an hour.
+            (3_606_000, 4_601_000, Passed::Alike),
+        ] {
+            let now = moment(steady, wall);
+            assert_eq!(now.since(then), want, "{now:?}");
         }
     }
 

@@ -154,6 +154,7 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
         Err(
             Trouble::Silent
             | Trouble::Connect(_)
+            | Trouble::NoDescriptor(_)
             | Trouble::Lost(_)
             | Trouble::NoHandshake
             | Trouble::BrokenHandshake(_)

@@ -22,7 +22,7 @@ use crate::source::trouble::Trouble;
 
 use super::classes::Classes;
 use super::post::{Orders, Report, State};
-use super::schedule;
+use super::schedule::{self, Moment, Passed};
 use super::shared::Shared;
 
 /// How soon the same reason is told of an instance that answered in between.
@@ -34,8 +34,10 @@ pub(super) struct Watch {
     shared: Shared,
     every: Duration,
     slot: Duration,
-    /// Collections that were begun.
-    rounds: u64,
+    /// When the last round was begun, since the epoch; `None` before the first.
+    begun: Option<Duration>,
+    /// The round whose values were written last.
+    told: Option<Moment>,
     poller: Poller,
     history: History,
     stream: Stream,
@@ -81,7 +83,8 @@ impl Watch {
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
-            rounds: 0,
+            begun: None,
+            told: None,
             poller: if job.charts.ask_the_kernel() {
                 poller.on_kernel(Arc::clone(&shared.kernel))
             } else {
@@ -148,19 +151,19 @@ impl Watch {
         if self.yields {
             sleep(schedule::YIELDED_EVERY).await;
         }
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let wait = match self.rounds {
-            0 => schedule::first_wait(self.every, self.slot),
-            1 => schedule::second_wait(wall, self.every, self.slot),
-            _ => schedule::wait(wall, self.every, self.slot),
+        let wait = match self.begun {
+            None => schedule::first_wait(self.every, self.slot),
+            Some(begun) => {
+                let now = self.moment();
+                let since = now.steady.saturating_sub(begun);
+                schedule::next_wait(now.wall, self.every, self.slot, since)
+            }
         };
-        self.rounds = self.rounds.saturating_add(1);
         sleep(wait).await;
-        let began = self.shared.epoch.elapsed();
-        if began < self.outage.next_try {
-            self.write(Sample::unreachable(began));
+        let begun = self.shared.epoch.elapsed();
+        self.begun = Some(begun);
+        if begun < self.outage.next_try {
+            self.write(Sample::unreachable(begun));
             return Next::Again;
         }
         match self
@@ -200,7 +203,7 @@ impl Watch {
                     (self.report)(State::Failed(trouble.clone()));
                     self.outage.reported = Some(trouble.clone());
                 }
-                self.outage.next_try = began + self.pause(&trouble);
+                self.outage.next_try = begun + self.pause(&trouble);
                 self.outage.told(&self.job, trouble, now);
                 self.write(Sample::unreachable(now));
                 if !self.outage.reached
@@ -211,6 +214,16 @@ impl Watch {
             }
         }
         Next::Again
+    }
+
+    /// Now, by both clocks.
+    fn moment(&self) -> Moment {
+        Moment {
+            steady: self.shared.epoch.elapsed(),
+            wall: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
     }
 
     /// The first of the job's alternatives that answers. All are tried at once, for each
@@ -284,6 +297,11 @@ impl Watch {
         if self.yields || (self.job.quiet && !self.outage.reached) {
             return;
         }
+        let now = self.moment();
+        let passed = (self.told.replace(now)).map_or(Passed::Alike, |told| now.since(told));
+        if passed != Passed::Alike {
+            self.history.interrupt();
+        }
         let derived = Derived::new(&sample, &self.job.thresholds, &mut self.history);
         let (dropped, lost) = (self.shared.writer.dropped(), self.shared.writer.lost());
         if lost != self.lost {
@@ -292,7 +310,10 @@ impl Watch {
         }
         // Definitions of all charts wait until the agent has taken those of others.
         if !(self.stream.is_new() && self.shared.writer.is_behind()) {
-            let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            let arrived = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            // Of a clock that was set back the agent makes the best with our microseconds:
+            // without them it takes the step for time that went by (2.x: `dt_usec`).
+            let continued = arrived && passed != Passed::Ahead;
             (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
         }
         let (rates, verdict) = (derived.rates, derived.verdict);

@@ -189,6 +189,9 @@ table! {
         run_id,
         /// `libc`, `jemalloc-5.3.0`, `tcmalloc-x.y`, `memkind`.
         mem_allocator,
+        /// When the last save ended, or else the process was started, seconds since 1970 by
+        /// the server's clock (rdb.c `lastsave`, all versions).
+        rdb_last_save_time,
     }
 }
 

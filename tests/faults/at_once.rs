@@ -4,10 +4,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::support::certificates::{Authority, Valid};
-use crate::support::process::{free_port, short_dir};
+use crate::support::process::{free_port, resident, short_dir};
 use crate::support::{Checker, Fault, Kind, PluginRun, Proxy, Server};
 use crate::table::{Row, rows, rows_of_tls};
-use crate::watching::{SOON, blocks, is_down, jobs, plugin, resident, shown};
+use crate::watching::{SOON, blocks, is_down, jobs, plugin, shown};
 
 /// An instance is asked at the next second and has 0.9 s to answer.
 const DOWN_WITHIN: Duration = Duration::from_millis(1900);

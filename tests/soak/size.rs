@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::watching::resident;
+use crate::support::process::resident;
 
 /// One look at it.
 #[derive(Clone, Copy, Debug)]

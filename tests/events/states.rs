@@ -1,0 +1,174 @@
+//! Servers that are busy with themselves: scripts, long commands, snapshots, loading,
+//! and statistics that are reset again and again.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis_frag::model::verdict::Verdict;
+
+use crate::support::{Kind, Server, eventually};
+use crate::watching::{
+    SOON, UP_WITHIN, all_charts, assert_no_gap, blocks, charts_of, is_down, shown,
+};
+use crate::{Scene, all_shown, assert_no_spike, assert_tells, defragment};
+
+#[test]
+fn a_server_that_is_stuck_is_down_for_as_long() {
+    let script = Server::builder(Kind::Redis70)
+        .arg("--lua-time-limit", "100")
+        .start();
+    let command = Server::start(Kind::Redis62);
+    // The connections that end it are open before.
+    script.ok(&["PING"]);
+    command.ok(&["PING"]);
+    let addresses = [script.unix_address(), command.tcp_address()];
+    let scene = Scene::start(&[("script", &addresses[0]), ("command", &addresses[1])]);
+    let (mut loops, mut sleeps) = (None, None);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            scene.assert_outage(
+                ("script", &script),
+                "BUSY",
+                || loops = Some(script.begin(&["EVAL", "while true do end", "0"])),
+                || {
+                    script.ok(&["SCRIPT", "KILL"]);
+                },
+            );
+        });
+        scope.spawn(|| {
+            scene.assert_outage(
+                ("command", &command),
+                "no answer in time",
+                // Longer than it is looked at while down.
+                || sleeps = Some(command.begin(&["DEBUG", "SLEEP", "8"])),
+                || {
+                    command.ok(&["PING"]);
+                },
+            );
+        });
+    });
+    scene.assert_unharmed();
+}
+
+#[test]
+fn what_a_server_does_to_itself_costs_no_second() {
+    let reset = Server::start(Kind::Redis82);
+    let emptied = Server::start(Kind::Redis62);
+    let saving = Server::builder(Kind::Redis82)
+        .arg("--rdb-key-save-delay", "1000")
+        .start();
+    let addresses = [&reset, &emptied, &saving].map(Server::unix_address);
+    let jobs = [
+        ("reset", addresses[0].as_str()),
+        ("emptied", &addresses[1]),
+        ("saving", &addresses[2]),
+    ];
+    let scene = Scene::start(&jobs);
+    let run = &scene.run;
+    for (job, _) in jobs {
+        run.expect(SOON, "all charts", |c| all_charts(c, job));
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| assert_resets_do_no_harm(&scene, &reset));
+        scope.spawn(|| {
+            emptied.fill(32 << 20);
+            assert_tells(run, "emptied", &emptied);
+            emptied.ok(&["DEBUG", "RELOAD"]);
+            assert_tells(run, "emptied", &emptied);
+            emptied.ok(&["FLUSHALL"]);
+            assert_tells(run, "emptied", &emptied);
+        });
+        scope.spawn(|| {
+            saving.fill(4 << 20);
+            saving.ok(&["BGSAVE"]);
+            let forks = |c: &_| shown(c, "saving", "fork_state", "rdb");
+            run.expect(UP_WITHIN, "a child is told", |c| forks(c) == Some(1.0));
+            assert_tells(run, "saving", &saving);
+            eventually(SOON, "saved", || {
+                saving.info_field("rdb_bgsave_in_progress").as_deref() == Some("0")
+            });
+            run.expect(UP_WITHIN, "no child is told", |c| forks(c) == Some(0.0));
+        });
+    });
+    for (job, server) in [
+        ("reset", &reset),
+        ("emptied", &emptied),
+        ("saving", &saving),
+    ] {
+        assert_tells(run, job, server);
+        assert_no_spike(run, job);
+        run.with_checker(|checker| {
+            for chart in ["status", "memory", "ratio", "diagnosis"] {
+                assert_no_gap(checker, job, chart);
+            }
+            assert!(!is_down(checker, job));
+        });
+    }
+    scene.assert_unharmed();
+}
+
+/// Statistics that are reset many times a second while defrag works: rates have gaps, and
+/// are never more than was done.
+fn assert_resets_do_no_harm(scene: &Scene, server: &Server) {
+    let run = &scene.run;
+    defragment(server);
+    let from = run.with_checker(|c| blocks(c, "reset", "status"));
+    let start = Instant::now();
+    while run.with_checker(|c| blocks(c, "reset", "status")) < from + 4 {
+        server.ok(&["CONFIG", "RESETSTAT"]);
+        thread::sleep(Duration::from_millis(5));
+        assert!(start.elapsed() < SOON, "it is asked on");
+    }
+    // What is left to do is done in the open.
+    let rates = run.with_checker(|c| blocks(c, "reset", "defrag_moves"));
+    run.expect(UP_WITHIN, "rates again", |c| {
+        blocks(c, "reset", "defrag_moves") > rates
+    });
+    let running = server.info_number("active_defrag_running") > 0.0;
+    eventually(SOON, "defrag is done", || {
+        !running || server.info_number("active_defrag_running") == 0.0
+    });
+    run.with_checker(|checker| {
+        let hits: f64 = all_shown(checker, "reset", "defrag_moves", "hits")
+            .iter()
+            .sum();
+        // Each allocation is moved some times at most: a counter of before the reset would
+        // be told again each second.
+        let moved = 24e6 / 64.0 * 10.0;
+        assert!(hits <= moved, "{hits}");
+        assert!(!charts_of(checker, "reset").is_empty());
+    });
+}
+
+/// The microseconds that loading waits at each key: some seconds in all.
+const SLOW_LOAD: &str = "300";
+
+#[test]
+fn a_server_that_loads_is_up_and_not_judged() {
+    let mut server = Server::builder(Kind::Redis82)
+        .arg("--key-load-delay", SLOW_LOAD)
+        .start();
+    server.fill(12 << 20);
+    server.ok(&["SAVE"]);
+    let address = server.tcp_address();
+    let scene = Scene::start(&[("loading", &address)]);
+    let run = &scene.run;
+    run.expect(SOON, "all charts", |c| all_charts(c, "loading"));
+    let starting = |c: &_| shown(c, "loading", "diagnosis", Verdict::Starting.name()) == Some(1.0);
+    thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            run.expect(SOON, "it is told to be starting", |c| {
+                starting(c) && !is_down(c, "loading")
+            });
+        });
+        server.restart();
+        seen.join().unwrap();
+    });
+    run.expect(UP_WITHIN, "it is judged", |c| {
+        !is_down(c, "loading")
+            && shown(c, "loading", "diagnosis", Verdict::Small.name()) == Some(1.0)
+    });
+    assert_tells(run, "loading", &server);
+    assert_no_spike(run, "loading");
+    scene.assert_unharmed();
+}
