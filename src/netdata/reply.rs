@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::model::text::{self, is_hidden};
+
 /// Length from which on a line of JSON is broken at the next comma. 1.37 cuts
 /// lines at 15 kB.
 const LONG_LINE: usize = 2_000;
@@ -91,6 +93,8 @@ impl Answer {
     /// The answer to a request that has no better one: a code and the reason.
     #[must_use]
     pub fn error(id: &str, code: u16, message: &str) -> Self {
+        // It may repeat what was asked, or what a server or a file says.
+        let message = text::line(message, LONGEST_TEXT);
         let body = json!({ "status": code, "errorMessage": message });
         Self::new(id, code, lines(&body).into(), 0)
     }
@@ -210,7 +214,7 @@ fn id_word(id: &str) -> String {
     let quote = if id.contains('\'') { '"' } else { '\'' };
     let clean = |c: char| match c {
         '\\' => '_',
-        c if c == quote || c.is_control() => '_',
+        c if c == quote || is_hidden(c) => '_',
         c => c,
     };
     let inner: String = id.chars().take(LONGEST_ID).map(clean).collect();
@@ -232,6 +236,17 @@ mod tests {
         assert_eq!(body["status"], 404);
         assert_eq!(body["errorMessage"], "no function of this name");
         assert!(answer.body.ends_with("}\n"));
+        let hostile = Answer::error(
+            "1",
+            404,
+            &format!("a\u{1b}[2J\u{202e}\n{}", "b".repeat(9999)),
+        );
+        let body: Value = serde_json::from_str(&hostile.body).unwrap();
+        let told = body["errorMessage"].as_str().unwrap();
+        assert!(
+            told.starts_with("a[2J b") && told.len() == LONGEST_TEXT,
+            "{told}"
+        );
     }
 
     #[test]

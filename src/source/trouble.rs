@@ -9,6 +9,8 @@ use std::mem::discriminant;
 use redis::RedisError;
 use thiserror::Error;
 
+use crate::model::text;
+
 use super::permissions::{self, Command};
 
 /// Longest piece of a server's own words that is repeated.
@@ -187,9 +189,8 @@ impl Trouble {
 }
 
 /// Somebody else's words on one line, without escapes for a terminal.
-pub(super) fn clean(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim().chars().take(LONGEST).map(visible).collect()
+pub(super) fn clean(words: &str) -> String {
+    text::line(words.trim(), LONGEST)
 }
 
 #[cfg(test)]
@@ -198,8 +199,8 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_break_a_line() {
-        let told = clean(&format!("x\n\u{1b}[31m{}", "y".repeat(900)));
-        assert!(!told.contains(|c: char| c.is_control()) && told.chars().count() == LONGEST);
+        let told = clean(&format!("x\n\u{1b}[31m\u{202e}{}", "y".repeat(900)));
+        assert!(!told.contains(text::is_hidden) && told.chars().count() == LONGEST);
     }
     #[test]
     fn a_server_that_goes_away_is_one_trouble_and_what_it_answers_another() {

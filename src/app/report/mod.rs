@@ -18,7 +18,7 @@ use crate::model::advice::Advice;
 use crate::model::defrag::State;
 use crate::model::derive::Derived;
 use crate::model::diagnosis::{self, Diagnosis};
-use crate::model::headroom::Headroom;
+use crate::model::headroom::{Headroom, LimitedBy};
 use crate::model::history::Rates;
 use crate::model::host::{Host, View};
 use crate::model::known_issues::{KNOWN_ISSUES, KnownIssue};
@@ -146,8 +146,8 @@ impl Found {
             reclaim: derived.reclaim,
             defrag: derived.defrag,
             rates: derived.rates,
-            headroom: derived.headroom.clone(),
-            host: sample.host.host().cloned(),
+            headroom: derived.headroom.clone().map(with_clean_path),
+            host: sample.host.host().cloned().map(with_clean_paths),
             unsure: match &sample.host {
                 View::Unsure(why) => Some(clean(why)),
                 View::Elsewhere | View::Here(_) => None,
@@ -179,6 +179,21 @@ fn cleaned(diagnosis: Diagnosis) -> Diagnosis {
         defrag_reason: clean(&diagnosis.defrag_reason),
         ..diagnosis
     }
+}
+
+/// Whoever may make a cgroup may call it what he likes.
+fn with_clean_path(mut room: Headroom) -> Headroom {
+    if let LimitedBy::Cgroup(path) = &mut room.limited_by {
+        *path = clean(path).into();
+    }
+    room
+}
+
+fn with_clean_paths(mut host: Host) -> Host {
+    for group in host.cgroups.iter_mut().flatten() {
+        group.path = clean(&group.path).into();
+    }
+    host
 }
 
 /// Worst first: by severity, then by wasted bytes, then in the order given.
