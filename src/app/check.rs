@@ -76,10 +76,10 @@ fn text(loaded: &Loaded) -> String {
     for (path, problem) in &loaded.vnode_problems {
         problems(&mut out, path, std::slice::from_ref(problem));
     }
-    for path in exposed::named(loaded.jobs().map(|(job, _)| job)) {
-        if let Some(told) = exposed::now(&path) {
-            line(&mut out, &format!("{}: warning: {told}", path.display()));
-        }
+    let named = exposed::named(loaded.jobs().map(|(job, _)| job)).into_iter();
+    let named = named.filter_map(|path| exposed::now(&path).map(|told| (path, told)));
+    for (path, told) in loaded.exposed.iter().cloned().chain(named) {
+        line(&mut out, &format!("{}: warning: {told}", path.display()));
     }
     let discover = if loaded.parsed.discover { "yes" } else { "no" };
     let _ = writeln!(out, "discovery of local instances: {discover}");

@@ -208,6 +208,9 @@ pub(super) fn tell(loaded: &Loaded) {
             log::info!("{}: imported {}", path.display(), names.join(", "));
         }
     }
+    for (path, told) in &loaded.exposed {
+        log::warn!("{}: {told}", path.display());
+    }
     let Some(path) = &loaded.path else {
         log::info!("no configuration file: looking for instances on this machine");
         return;

@@ -53,6 +53,9 @@ pub struct Loaded {
     pub vnodes: Vec<Arc<Vnode>>,
     /// What is wrong in the files of virtual nodes.
     pub vnode_problems: Vec<(PathBuf, Problem)>,
+    /// Those of the files that hold a password which too many may read, and what is wrong
+    /// with their modes.
+    pub exposed: Vec<(PathBuf, String)>,
 }
 
 impl Loaded {
@@ -81,14 +84,14 @@ pub fn from_dirs(user: Option<&Path>, stock: Option<&Path>) -> Loaded {
     };
     for dir in user.into_iter().chain(stock) {
         let path = dir.join(FILE_NAME);
-        if let Some(parsed) = parsed(&path, &vnodes) {
+        if let Some(parsed) = parsed(&path, &vnodes, &mut loaded.exposed) {
             (loaded.path, loaded.parsed) = (Some(path), parsed);
             break;
         }
     }
     if let Some(dir) = user.filter(|_| loaded.parsed.import_go_d) {
         let path = dir.join(GO_D_FILE);
-        let parsed = parsed(&path, &vnodes);
+        let parsed = parsed(&path, &vnodes, &mut loaded.exposed);
         loaded.go_d = parsed.map(|parsed| (path, imported(parsed, &loaded.parsed.jobs)));
     }
     (loaded.vnodes, loaded.vnode_problems) = (vnodes, vnode_problems);
@@ -101,33 +104,34 @@ pub fn from_file(path: &Path) -> Loaded {
     let dir = path.parent().unwrap_or(Path::new("."));
     let (vnodes, vnode_problems) = read_vnodes(dir);
     let missing = || failed((1, 1), files::Unread::Missing.to_string());
+    let mut exposed = Vec::new();
+    let parsed = parsed(path, &vnodes, &mut exposed);
     Loaded {
         path: Some(path.to_owned()),
-        parsed: parsed(path, &vnodes).unwrap_or_else(missing),
+        parsed: parsed.unwrap_or_else(missing),
         go_d: None,
         vnodes,
         vnode_problems,
+        exposed,
     }
 }
 
-/// What a file says; `None` where there is none.
-fn parsed(path: &Path, vnodes: &[Arc<Vnode>]) -> Option<Parsed> {
+/// What a file says; `None` where there is none. Notes it where it holds a secret that too
+/// many may read.
+fn parsed(
+    path: &Path,
+    vnodes: &[Arc<Vnode>],
+    exposed: &mut Vec<(PathBuf, String)>,
+) -> Option<Parsed> {
     let (text, seen) = match read(path) {
         Ok(read) => read,
         Err(Unread::Missing) => return None,
         Err(Unread::Failed(at, told)) => return Some(failed(at, told)),
     };
-    let mut parsed = resolved(&text, vnodes);
+    let parsed = resolved(&text, vnodes);
     let told = exposed::told(path, seen.mode());
-    if let Some(text) = told.filter(|_| exposed::written_out(parsed.jobs.iter())) {
-        let problem = Problem {
-            severity: Severity::Warning,
-            line: 1,
-            column: 1,
-            text,
-        };
-        parsed.problems.insert(0, problem);
-    }
+    let told = told.filter(|_| exposed::written_out(parsed.jobs.iter()));
+    exposed.extend(told.map(|told| (path.to_owned(), told)));
     Some(parsed)
 }
 
