@@ -6,9 +6,11 @@
 
 mod exits;
 mod files;
+mod members;
 mod modes;
 mod numbers;
 mod said;
+mod texts;
 
 /// Whether a character does something else than to be seen: moves a cursor, ends a line,
 /// turns the direction of writing, or is there and has no shape.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{command, stderr, stdout};
+use crate::support::certificates::Valid;
 use crate::support::{Authority, Kind, PluginRun, Server, process};
 use crate::watching::{SOON, blocks, plugin};
 
@@ -112,8 +113,8 @@ fn a_secret_that_others_may_read_is_told_once_and_again_when_something_changed()
 fn check_config_tells_of_all_files_with_secrets() {
     let dir = process::short_dir();
     let at = |name: &str| -> PathBuf { dir.path().join(name) };
-    let authority = Authority::new("CA", dir.path());
-    let key = authority.issue("client", &["127.0.0.1"]).key().to_owned();
+    let authority = Authority::new(dir.path(), "CA");
+    let key = authority.sign("client", &["127.0.0.1"], Valid::Now).key;
     fs::write(at("secret"), SECRETS[0]).unwrap();
     fs::write(at("public"), SECRETS[1]).unwrap();
     let text = format!(

@@ -4,7 +4,8 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use serde_json::Value;
+use redis_frag::config::file;
+use serde_json::{Value, json};
 
 use super::{assert_tame, bulk, info, is_strange, quoted, words};
 use crate::functions::answer;
@@ -60,6 +61,11 @@ fn on_one_line(word: &[u8]) -> Vec<u8> {
 
 fn text(word: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
+}
+
+/// So much of it as fits into a key of YAML.
+fn short(word: &[u8]) -> String {
+    text(word).chars().take(90).collect()
 }
 
 /// The name that a job of this name has in ids.
@@ -136,8 +142,7 @@ fn whatever_is_said_stays_text_wherever_it_comes_out() {
         let address = odd_address(folder.path(), &fake, &text);
         // To the checker, the replacement character is what it read in place of bad bytes.
         let hostname = quoted(&format!("{key} {text}").replace('\u{fffd}', "?"));
-        // A longer key is no YAML.
-        let word = quoted(&text.chars().take(90).collect::<String>());
+        let word = quoted(&short(&word));
         let yaml = quoted(&name);
         config += &format!(
             "- name: {yaml}\n  address: {}\n  labels: {{{word}: {word}, role: {word}}}\n",
@@ -196,16 +201,24 @@ fn whatever_is_said_stays_text_wherever_it_comes_out() {
         assert!(log.contains(&format!("job {name}: ")), "{name}: {log}");
     }
     for (_, line) in run.lines() {
-        // What a form has must come back from it as it is: its controls are escaped, and
-        // the rest is what the operator wrote.
-        let of_a_form = line.starts_with(['{', ',']);
-        let strange = line.chars().find(|c| is_strange(*c));
-        assert!(of_a_form || strange.is_none(), "{line:?}");
-        assert!(
-            line.len() < LONGEST_LINE && !line.contains(char::is_control),
-            "{line:?}"
-        );
+        assert!(line.len() < LONGEST_LINE, "{line:.200}");
+        assert_tame("the protocol", &line, LONGEST_LINE);
     }
+}
+
+/// A form that is to be pasted into a file says the same there.
+fn as_a_file(run: &mut PluginRun, id: &str, word: &str) {
+    let form = json!({ "address": "/nowhere/s", "labels": { "role": word } });
+    let call = format!("{id} 10 \"config redis-frag:redis userconfig x\" \"0x7ff\" \"user=me\"");
+    let payload = format!("{form}\nFUNCTION_PAYLOAD_END");
+    let lines = format!("FUNCTION_PAYLOAD {call} \"application/json\"\n{payload}");
+    run.send_line(&lines).unwrap();
+    let shown = answer(run, id);
+    assert_eq!(shown.code, "200", "{}", shown.body);
+    assert_tame("a file", &shown.body, 2_000);
+    let parsed = file::parse(&shown.body, &[]);
+    assert_eq!(parsed.problems, [], "{}", shown.body);
+    assert_eq!(parsed.jobs[0].labels["role"], word, "{}", shown.body);
 }
 
 fn functions(run: &mut PluginRun, names: &[String]) {
@@ -239,10 +252,12 @@ fn functions(run: &mut PluginRun, names: &[String]) {
             assert_form(form, &code, &body);
             assert_answer(&about, &body, 2_000);
         }
+        // What a form has must come back from it as it is.
         let about = format!("config redis-frag:redis:{name} get");
         let (code, body) = call(run, &format!("get{number}"), &about);
         assert_eq!(code, "200", "{body}");
-        serde_json::from_str::<Value>(&body).unwrap();
+        let form: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(form["labels"]["role"], short(&words()[number].1), "{body}");
     }
 }
 
@@ -271,8 +286,9 @@ fn asked_for_what_is_not(run: &mut PluginRun) {
         let payload = format!("{form}\nFUNCTION_PAYLOAD_END");
         let lines = format!("FUNCTION_PAYLOAD {call} \"application/json\"\n{payload}");
         run.send_line(&lines).unwrap();
-        let answer = answer(run, &id);
-        assert!(answer.code.starts_with('4'), "{key}: {}", answer.body);
-        assert_answer(key, &answer.body, 2_000);
+        let tried = answer(run, &id);
+        assert!(tried.code.starts_with('4'), "{key}: {}", tried.body);
+        assert_answer(key, &tried.body, 2_000);
+        as_a_file(run, &format!("u{number}"), &short(word.as_bytes()));
     }
 }

@@ -214,6 +214,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::model::history::History;
+    use crate::model::host::Cgroup;
     use crate::model::info::Info;
     use crate::model::sample::Sample;
     use crate::model::thresholds::Thresholds;
@@ -261,6 +262,34 @@ pub(crate) mod tests {
         assert_eq!(worst(&reports), Severity::Warning);
         assert_eq!(worst(&reports[2..]), Severity::Unknown);
         assert_eq!(worst(&[]), Severity::Unknown);
+    }
+
+    #[test]
+    fn what_a_cgroup_is_called_is_cleaned() {
+        let path = "/a\u{1b}[2J\u{202e}\nb";
+        let group = Cgroup {
+            path: path.into(),
+            limit: 600_000_000,
+            used: Some(530_000_000),
+            cache: None,
+            swap: None,
+        };
+        let mut sample = Sample::new(Duration::ZERO, &Info::parse(FRAGMENTED.as_bytes()), None);
+        let host = Host {
+            cgroups: Some(vec![group]),
+            ..Host::default()
+        };
+        sample.host = View::Here(host.into());
+        let thresholds = Thresholds::default();
+        let derived = Derived::new(&sample, &thresholds, &mut History::default());
+        let report = Report::of("a", &derived);
+        let shown = text::report(&report, &PLAIN) + &json::line(&report);
+        assert_eq!(shown.matches("/a[2J b").count(), 5, "{shown}");
+        let strange = |c: char| c != '\n' && crate::model::text::is_hidden(c);
+        assert!(
+            !shown.contains(strange) && !shown.contains("\\u001b"),
+            "{shown}"
+        );
     }
 
     #[test]
