@@ -240,7 +240,7 @@ fn what_may_not_be_read_is_told_with_what_to_change() {
     fs::write(&go_d, format!("jobs:\n{}", job("b", "timeout: 1"))).unwrap();
     fs::write(&secret, "x").unwrap();
     for path in [&secret, &go_d, &at("vnodes")] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     }
     let mut check = match as_root {
         true => {
