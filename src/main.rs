@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             ended(size_classes::run(&agent, &args, &screen(), &mut print))
         }
         Some(Command::Record(args)) => {
-            let recorded = record::run(&agent, &args, &|text| eprintln!("redis-frag: {text}"));
+            let recorded = record::run(&agent, &args, &logging::complain);
             ended(recorded.map(|()| 0))
         }
     }
@@ -55,7 +55,7 @@ fn ended(result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("redis-frag: {failure}");
+            logging::complain(&failure.to_string());
             ExitCode::from(failure.exit_code())
         }
     }
@@ -64,7 +64,15 @@ fn ended(result: Result<u8, Failure>) -> ExitCode {
 /// Help and version are what was asked for. Wrong usage of a command whose exit
 /// code is a diagnosis must not look like one.
 fn misused(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    if error.use_stderr() {
+        // It repeats what was given, line by line.
+        let told = error.to_string();
+        for line in told.lines() {
+            eprintln!("{}", logging::shown(line));
+        }
+    } else {
+        let _ = error.print();
+    }
     let diagnoses = |word: OsString| {
         ["diagnose", "replay", "record", "size-classes"]
             .iter()

@@ -15,6 +15,7 @@ mod drift;
 mod dyncfg;
 mod ending;
 mod functions;
+mod hostile;
 mod install;
 mod layers;
 mod output;

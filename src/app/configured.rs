@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::config::exposed;
 use crate::config::file::{Problem, Severity};
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
@@ -43,6 +45,8 @@ impl Files {
     pub(super) fn load(&self) -> Loaded {
         let loaded = load::from_dirs(self.user.as_deref(), self.stock.as_deref());
         tell(&loaded);
+        exposed::forget();
+        look_at(&loaded);
         loaded
     }
 }
@@ -175,6 +179,20 @@ fn has_errors(loaded: &Loaded) -> bool {
     })
 }
 
+/// Warns of the files with secrets that too many may read. In a thread of its own: a
+/// disk that hangs must not keep the plugin from starting.
+fn look_at(loaded: &Loaded) {
+    let files = exposed::named(loaded.jobs().map(|(job, _)| job));
+    if files.is_empty() {
+        return;
+    }
+    let thread = thread::Builder::new().name("modes".to_owned());
+    let begun = thread.spawn(move || files.iter().for_each(|path| exposed::warn(path)));
+    if let Err(error) = begun {
+        log::debug!("no thread to look at files with secrets: {error}");
+    }
+}
+
 /// Problems to the log, with their file.
 pub(super) fn tell(loaded: &Loaded) {
     if let Some(path) = &loaded.path {
@@ -189,6 +207,9 @@ pub(super) fn tell(loaded: &Loaded) {
         if !names.is_empty() {
             log::info!("{}: imported {}", path.display(), names.join(", "));
         }
+    }
+    for (path, told) in &loaded.exposed {
+        log::warn!("{}: {told}", path.display());
     }
     let Some(path) = &loaded.path else {
         log::info!("no configuration file: looking for instances on this machine");

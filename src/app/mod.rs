@@ -12,6 +12,7 @@ mod discovery;
 mod dyncfg;
 mod fleet;
 mod functions;
+mod given;
 mod inbox;
 pub mod logging;
 mod members;

@@ -108,7 +108,7 @@ pub(super) fn table(tried: &[Tried]) -> String {
     }
     for tried in tried {
         if let Err(trouble) = &tried.outcome {
-            let (name, address) = (&tried.job.name, tried.job.url());
+            let (name, address) = (&tried.job.name, clean(&tried.job.url()));
             let _ = writeln!(out, "\n{name} ({address}): {}", clean(&trouble.to_string()));
         }
     }

@@ -10,6 +10,8 @@ use redis::RedisError;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::model::text;
+
 use super::permissions::{self, Command};
 
 /// Longest piece of a server's own words that is repeated.
@@ -242,9 +244,8 @@ pub(super) fn wants_descriptor(error: &io::Error) -> bool {
 }
 
 /// Somebody else's words on one line, without escapes for a terminal.
-pub(super) fn clean(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim().chars().take(LONGEST).map(visible).collect()
+pub(super) fn clean(words: &str) -> String {
+    text::line(words.trim(), LONGEST)
 }
 
 #[cfg(test)]
@@ -253,8 +254,8 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_break_a_line() {
-        let told = clean(&format!("x\n\u{1b}[31m{}", "y".repeat(900)));
-        assert!(!told.contains(|c: char| c.is_control()) && told.chars().count() == LONGEST);
+        let told = clean(&format!("x\n\u{1b}[31m\u{202e}{}", "y".repeat(900)));
+        assert!(!told.contains(text::is_hidden) && told.chars().count() == LONGEST);
     }
 
     #[test]

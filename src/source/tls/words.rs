@@ -181,6 +181,8 @@ mod tests {
         assert_eq!(names(&presented).unwrap(), "a.example, 10.0.0.1, b");
         let many = given(&["a", "b", "c", "d", "e", "f"]);
         assert_eq!(names(&many).unwrap(), "a, b, c, d and 2 more");
+        let hostile = given(&["DnsName(\"a\u{1b}[2J\n\u{202e}b\")"]);
+        assert_eq!(names(&hostile).unwrap(), "a[2J b");
     }
 
     #[test]
