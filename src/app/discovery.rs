@@ -93,7 +93,9 @@ impl Discovery {
                 looking = None;
                 match looked {
                     Ok(candidates) => self.meet(candidates).await,
-                    Err(error) => log::error!("looking for instances broke down: {error}"),
+                    Err(_) => log::error!(
+                        "a look for instances broke down, which is a defect; another follows"
+                    ),
                 }
             }
             sleep(next_look.saturating_duration_since(Instant::now())).await;
@@ -123,7 +125,9 @@ impl Discovery {
         while let Some(done) = tries.join_next().await {
             match done {
                 Ok(done) => tried.push(done),
-                Err(error) => log::error!("an instance that was found broke down: {error}"),
+                Err(_) => {
+                    log::error!("trying an instance that was found broke down, which is a defect")
+                }
             }
         }
         tried.sort_by_key(|(place, ..)| *place);

@@ -15,6 +15,7 @@ mod functions;
 mod inbox;
 pub mod logging;
 mod members;
+pub mod panics;
 pub mod plugin;
 mod post;
 pub mod record;
