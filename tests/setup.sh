@@ -55,6 +55,7 @@ missing_packages() {
     [[ -e /usr/share/netdata/web ]] || echo netdata-web
     command -v setpriv >/dev/null || echo util-linux
     command -v ip >/dev/null || echo iproute2
+    command -v strace >/dev/null || echo strace
     command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     # Only a download needs these.
     if [[ -n $(missing_wheels) ]]; then

@@ -11,10 +11,12 @@ use crate::support::{Checker, Kind, PluginRun, Server, becomes_true, process};
 const STEP: usize = 2_000_000;
 const STEP_EVERY: Duration = Duration::from_millis(500);
 
-/// What an instance is behind when values of more steps than these are missing; clients
-/// that come and go are a tenth of one.
+/// What an instance is behind when more than three seconds are missing.
 const GAP: i64 = 3 * 2 * STEP as i64;
-const NOISE: i64 = STEP as i64 / 2;
+
+/// What comes and goes: while a step is taken in, it is there twice. Less than a second's
+/// two steps.
+const NOISE: i64 = STEP as i64 * 3 / 2;
 
 /// Within what time all is right again, and what a busy machine may take beyond it: to
 /// start the reader again, and to check what had waited.
