@@ -5,8 +5,10 @@
 //! only where they cannot. Must not know what broke down.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook};
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +26,9 @@ const FIRST_PAUSE: Duration = if cfg!(test) {
 /// The longest: what breaks down for months is told some times an hour.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
+/// How soon a panic at the same place is told again.
+const SAME_AGAIN: Duration = Duration::from_secs(300);
+
 /// Messages of the standard library that are put together of numbers alone begin so
 /// (`core/src/panicking.rs`, `core/src/slice/index.rs`; Rust 1.89).
 const OF_NUMBERS: &[&str] = &[
@@ -33,13 +38,45 @@ const OF_NUMBERS: &[&str] = &[
     "slice index starts at ",
 ];
 
-/// Has every panic told in the log, in its form and on one line.
+/// Has every panic told in the log, in its form and on one line; those that come again and
+/// again at one place now and then.
 pub fn tell() {
+    static TOLD: Mutex<Told> = Mutex::new(Told(BTreeMap::new()));
     set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let news = {
+            let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+            told.news(at.unwrap_or_default(), Instant::now())
+        };
         let thread = thread::current();
         let told = line(panic.payload(), panic.location(), thread.name());
-        log::error!("{told}");
+        match news {
+            Some(0) => log::error!("{told}"),
+            Some(more) => log::error!("{told}; it came {more} times more since it was told"),
+            None => log::debug!("{told}"),
+        }
     }));
+}
+
+/// The places that panics were told of: when, and how many came since. There are no more
+/// than the program has.
+struct Told(BTreeMap<String, (Instant, u64)>);
+
+impl Told {
+    /// Whether a panic at this place is to be told, with how many that were not.
+    fn news(&mut self, at: String, now: Instant) -> Option<u64> {
+        match self.0.get_mut(&at) {
+            Some((told, more)) if now.saturating_duration_since(*told) < SAME_AGAIN => {
+                *more += 1;
+                None
+            }
+            Some(told) => Some(std::mem::replace(told, (now, 0)).1),
+            None => {
+                self.0.insert(at, (now, 0));
+                Some(0)
+            }
+        }
+    }
 }
 
 fn line(payload: &dyn Any, at: Option<&Location<'_>>, thread: Option<&str>) -> String {
@@ -151,6 +188,22 @@ mod tests {
             assert!(told.contains("panics.rs:"), "{told}");
         }
         assert!(line(&7, None, None).contains("an unknown place"));
+    }
+
+    #[test]
+    fn what_comes_again_and_again_is_told_now_and_then_with_its_count() {
+        let (mut told, start) = (Told(BTreeMap::new()), Instant::now());
+        let mut news = |at: &str, second| {
+            let now = start + Duration::from_secs(second);
+            told.news(at.to_owned(), now)
+        };
+        assert_eq!(news("a", 0), Some(0));
+        for second in 1..300 {
+            assert_eq!(news("a", second), None);
+        }
+        assert_eq!(news("b", 299), Some(0));
+        assert_eq!(news("a", 300), Some(299));
+        assert_eq!((news("a", 301), news("a", 900)), (None, Some(1)));
     }
 
     #[test]

@@ -72,7 +72,11 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
     let interval = interval.or(agent.update_every).unwrap_or(1);
     raise_descriptors();
     let files = Files::of(agent, interval);
-    let loaded = files.load();
+    // What still comes from the dashboard, or with the next SIGHUP, is watched all the same.
+    let loaded = catch_unwind(AssertUnwindSafe(|| files.load())).unwrap_or_else(|_| {
+        log::error!("reading the configuration broke down, which is a defect; none of it counts");
+        Loaded::default()
+    });
     let (end, ended) = mpsc::channel(8);
     let tell = end.clone();
     let writer = Writer::start(link::stdout(), move |ended| {
