@@ -8,7 +8,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use log::LevelFilter;
 use redis_frag::app::screen::Screen;
-use redis_frag::app::{Failure, check, diagnose, logging, plugin, record, replay, size_classes};
+use redis_frag::app::{
+    Failure, check, diagnose, logging, panics, plugin, record, replay, size_classes,
+};
 use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
 
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     };
     let agent = Agent::from_env(|name| std::env::var(name).ok());
     logging::start(cli.debug, &agent);
+    panics::tell();
     if cli.command.is_some() && !cli.debug {
         // A person reads the result, and only what is wrong beside it.
         log::set_max_level(log::max_level().min(LevelFilter::Warn));

@@ -20,6 +20,7 @@ mod install;
 mod layers;
 mod output;
 mod permissions;
+mod pipes;
 mod plugin;
 mod secrets;
 mod streaming;

@@ -20,6 +20,7 @@ use crate::config::vnodes::{self, Vnode};
 use crate::netdata::agent::Agent;
 
 use super::discovery::Discovery;
+use super::panics::{anew, caught};
 use super::roster::{Roster, Source};
 
 /// Where the files are, and the agent's own interval.
@@ -76,14 +77,23 @@ impl Configured {
             // A folder of files may be on a disk that hangs.
             match spawn_blocking(move || files.load()).await {
                 Ok(loaded) => self.apply(loaded).await,
-                Err(error) => log::error!("reading the configuration broke down: {error}"),
+                Err(_) => log::error!(
+                    "reading the configuration broke down, which is a defect; all goes on as before"
+                ),
             }
         }
     }
 
     /// Begins what is new, begins anew what has changed, ends what is gone. Jobs that did
-    /// not change go on without a gap.
+    /// not change go on without a gap. A defect met meanwhile costs what was still to be
+    /// changed.
     pub(super) async fn apply(&mut self, loaded: Loaded) {
+        if caught(self.change(loaded)).await.is_none() {
+            log::error!("changing the jobs broke down, which is a defect; the others go on");
+        }
+    }
+
+    async fn change(&mut self, loaded: Loaded) {
         let wanted = wanted(&loaded, self.files.interval);
         let broken = has_errors(&loaded);
         let seconds = loaded.parsed.forget_after.as_secs();
@@ -140,8 +150,9 @@ impl Configured {
     /// Begins or ends to look for instances of this machine.
     async fn look(&mut self, wanted: bool) {
         if wanted && self.looking.is_empty() {
-            let discovery = Discovery::new(self.roster.clone(), self.files.interval);
-            self.looking.spawn(discovery.run());
+            let (roster, interval) = (self.roster.clone(), self.files.interval);
+            let look = move || Discovery::new(roster.clone(), interval).run();
+            self.looking.spawn(anew("looking for instances", look));
         }
         if !wanted && !self.looking.is_empty() {
             self.looking.shutdown().await;

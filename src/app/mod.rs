@@ -16,6 +16,7 @@ mod given;
 mod inbox;
 pub mod logging;
 mod members;
+pub mod panics;
 pub mod plugin;
 mod post;
 pub mod record;

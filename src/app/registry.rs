@@ -14,8 +14,8 @@ use crate::model::history::Rates;
 use crate::model::sample::Sample;
 use crate::model::verdict::Verdict;
 use crate::netdata::link::Writer;
+use crate::netdata::reply::Answer;
 use crate::netdata::row::{Known, Row};
-use crate::netdata::stream::Output;
 use crate::source::size_classes::Desk;
 
 use super::target;
@@ -79,10 +79,9 @@ impl Registry {
             return;
         }
         if let Some((writer, definitions)) = inner.announcement.take() {
-            writer.send(&Output {
-                definitions,
-                values: String::new(),
-            });
+            // Told once, so it must not get lost with what is collected.
+            let again = definitions.clone();
+            writer.answer(Answer::none(definitions), || Answer::none(again));
         }
         let mut entry = Entry {
             job: Arc::clone(job),

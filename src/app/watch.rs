@@ -238,8 +238,12 @@ impl Watch {
                 answered.then_some((place, other))
             });
         }
-        let answered = tries.join_all().await.into_iter().flatten();
-        Some(answered.min_by_key(|(place, _)| *place)?.1)
+        let mut answered = Vec::new();
+        while let Some(tried) = tries.join_next().await {
+            answered.extend(tried.ok().flatten());
+        }
+        let first = answered.into_iter().min_by_key(|(place, _)| *place);
+        Some(first?.1)
     }
 
     fn pause(&self, trouble: &Trouble) -> Duration {

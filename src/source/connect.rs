@@ -72,8 +72,8 @@ impl Lookup {
         });
         let found = question.await;
         self.under_way = None;
-        let (found, took) = found.unwrap_or_else(|error| {
-            let broken = io::Error::other(error);
+        let (found, took) = found.unwrap_or_else(|_| {
+            let broken = io::Error::other("looking its name up broke down, a defect");
             (Err(broken), Duration::ZERO)
         });
         self.is_slow = took >= SLOW;

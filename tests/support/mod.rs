@@ -28,6 +28,7 @@ pub mod secrets;
 pub mod sentinels;
 pub mod servers;
 pub mod swap;
+pub mod trace;
 
 pub use agent::{Agent, AgentBuilder, Received};
 pub use certificates::{Authority, Certificate};

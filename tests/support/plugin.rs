@@ -224,8 +224,13 @@ impl PluginRun {
 
     /// Writes a line to its standard input; an error if it reads no more.
     pub fn send_line(&mut self, line: &str) -> std::io::Result<()> {
+        self.send(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes bytes to its standard input; an error if it reads no more.
+    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("its standard input was closed");
-        stdin.write_all(format!("{line}\n").as_bytes())?;
+        stdin.write_all(bytes)?;
         stdin.flush()
     }
 
@@ -239,9 +244,15 @@ impl PluginRun {
         self.output.hold(true);
     }
 
-    /// Reads on.
+    /// Reads on, as fast as it comes.
     pub fn let_go(&self) {
         self.output.hold(false);
+        self.output.slow(None);
+    }
+
+    /// Reads no more than so many bytes of its standard output each second.
+    pub fn read_slowly(&self, bytes_per_second: usize) {
+        self.output.slow(Some(bytes_per_second));
     }
 
     /// Closes our end of its standard output: when this returns, its next

@@ -107,6 +107,18 @@ pub fn signal(pid: u32, name: &str) -> bool {
         .success()
 }
 
+/// Bytes of a row of `/proc/PID/status`: `VmRSS`, or `VmHWM`, the most that it ever was.
+#[track_caller]
+pub fn memory(pid: u32, row: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_else(|e| panic!("no process {pid}: {e}"));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(row)?.strip_prefix(':'));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or_else(|| panic!("no {row} of process {pid}")) << 10
+}
+
 /// Waits for the end of a child, at most `limit`; how it ended and after what
 /// time.
 pub fn wait_exit(child: &mut Child, limit: Duration) -> Option<(ExitStatus, Duration)> {

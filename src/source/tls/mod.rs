@@ -69,7 +69,8 @@ pub async fn config(tls: &Tls) -> Result<Arc<ClientConfig>, Trouble> {
     });
     let read = reading.await;
     *under_way = None;
-    let read = read.unwrap_or_else(|error| Err(format!("its files cannot be read: {error}")));
+    let broke = || Err("reading its files broke down, which is a defect".to_owned());
+    let read = read.unwrap_or_else(|_| broke());
     let read = read.map_err(Trouble::Tls)?;
     let config = Arc::clone(&read.config);
     *made = Some(read);

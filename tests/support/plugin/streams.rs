@@ -13,6 +13,8 @@ use super::super::checker::Checker;
 /// Linux's value on all but a few old architectures (alpha, mips, sparc …).
 const O_NONBLOCK: i32 = 0o4000;
 const POLL: Duration = Duration::from_millis(3);
+/// Pause of a reader that is slow.
+const SLOW_POLL: Duration = Duration::from_millis(20);
 /// A grandchild may hold the pipe open after the plugin's end.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
@@ -28,6 +30,8 @@ struct State {
     listener: Option<Listener>,
     close: bool,
     hold: bool,
+    /// Bytes that are read each [`SLOW_POLL`]; `None`: all there are.
+    slow: Option<usize>,
     ended: bool,
 }
 
@@ -60,6 +64,7 @@ impl Output {
                 listener,
                 close: false,
                 hold: false,
+                slow: None,
                 ended: false,
             }),
             changed: Condvar::new(),
@@ -80,7 +85,12 @@ impl Output {
                 while theirs.lock().hold {
                     std::thread::sleep(POLL);
                 }
-                match file.read(&mut buffer) {
+                let slow = theirs.lock().slow;
+                if slow.is_some() {
+                    std::thread::sleep(SLOW_POLL);
+                }
+                let most = slow.unwrap_or(buffer.len());
+                match file.read(&mut buffer[..most]) {
                     Ok(0) => break,
                     Ok(n) => {
                         pending.extend_from_slice(&buffer[..n]);
@@ -140,6 +150,11 @@ impl Output {
 
     pub(super) fn hold(&self, hold: bool) {
         self.0.lock().hold = hold;
+    }
+
+    pub(super) fn slow(&self, bytes_per_second: Option<usize>) {
+        let pieces = 1000 / SLOW_POLL.as_millis() as usize;
+        self.0.lock().slow = bytes_per_second.map(|bytes| (bytes / pieces).max(1));
     }
 
     pub(super) fn close(&self) {
