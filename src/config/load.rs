@@ -256,8 +256,8 @@ fn read(path: &Path) -> Result<String, Unread> {
         ));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let sound = error.utf8_error().valid_up_to();
-        Unread::NotText(end(&String::from_utf8_lossy(&error.as_bytes()[..sound])))
+        let sound = error.as_bytes().utf8_chunks().next();
+        Unread::NotText(end(sound.map_or("", |chunk| chunk.valid())))
     })
 }
 

@@ -59,8 +59,8 @@ pub(super) fn read(text: &str, whole: Problem) -> (Option<RawFile>, Vec<Problem>
 fn sound_parts(lines: &[&str], problems: &mut Vec<Problem>) -> Vec<Part> {
     let mut parts = split(lines);
     let mut at = 0;
-    while at < parts.len() {
-        match mistake(lines, &parts[at]) {
+    while let Some(part) = parts.get(at) {
+        match mistake(lines, part) {
             Some(problem) => {
                 problems.push(problem);
                 drop_part(&mut parts, at);
@@ -81,7 +81,7 @@ fn drop_part(parts: &mut Vec<Part>, at: usize) {
 
 /// What is wrong with a part even where it stands alone.
 fn mistake(lines: &[&str], part: &Part) -> Option<Problem> {
-    let mut text = lines[part.lines.clone()].join("\n");
+    let mut text = lines.get(part.lines.clone())?.join("\n");
     text.push('\n');
     let unread = match part.list {
         Some(_) => yaml::read::<Vec<Spanned<RawJob>>>(&text).err(),

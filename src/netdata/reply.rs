@@ -194,7 +194,7 @@ impl Lines {
 
     fn string(&mut self, text: &str) {
         let end = text.char_indices().nth(LONGEST_TEXT);
-        let kept = end.map_or(text, |(at, _)| &text[..at]);
+        let kept = end.and_then(|(at, _)| text.get(..at)).unwrap_or(text);
         // JSON escapes every control character, line ends among them.
         self.text.push_str(&Value::from(kept).to_string());
     }

@@ -307,7 +307,7 @@ impl Poller {
         if let Some(kept) = &mut self.replies {
             kept.info = text.to_vec();
         }
-        let at = answered - self.epoch;
+        let at = answered.saturating_duration_since(self.epoch);
         let mut sample = match &self.server {
             Some(server) if request == FEW.as_slice() && !info.names_server() => {
                 if !sections::is_of(server, &info) {
@@ -323,7 +323,7 @@ impl Poller {
                 sample
             }
         };
-        sample.round_trip = Some(answered - asked);
+        sample.round_trip = Some(answered.saturating_duration_since(asked));
         Some(sample)
     }
 

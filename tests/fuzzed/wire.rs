@@ -95,7 +95,7 @@ fn said(bytes: &mut Bytes<'_>) -> String {
             text += &format!("{name}:{number}\n");
         }
     }
-    if bytes.byte() % 4 == 0 {
+    if bytes.byte().is_multiple_of(4) {
         text += &format!("run_id:{}\nvalkey_version:{}\n", bytes.text(), bytes.text());
     }
     text
