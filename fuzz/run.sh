@@ -23,7 +23,8 @@ command -v c++ >/dev/null ||
     missing "no C++ compiler, which libFuzzer is built with; apt-get install g++"
 
 # There is no unsafe code here for a sanitizer to watch: without one it runs twice as often.
-fuzz() { "$cargo" +nightly fuzz "$1" --sanitizer none "${@:2}"; }
+"$cargo" +nightly fuzz build --sanitizer none
+built=fuzz/target/$("$cargo" +nightly -vV | sed -n 's/^host: //p')/release
 
 # Last lines of a run: what libFuzzer counted.
 counted() {
@@ -35,13 +36,14 @@ one() {
     local target=$1 corpus=fuzz/corpus/$1 log=fuzz/target/$1.log
     shift
     local seeds=() options=(-max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=1024)
-    local folder
+    local folder artifacts=fuzz/artifacts/$target/
     for folder in "$@" "tests/fixtures/fuzzed/$target"; do
         if [[ -d $folder ]]; then seeds+=("$folder"); fi
     done
     if [[ -e fuzz/dictionaries/$target ]]; then options+=(-dict="fuzz/dictionaries/$target"); fi
-    mkdir -p "$corpus"
-    if fuzz run "$target" "$corpus" "${seeds[@]}" -- "${options[@]}" -print_final_stats=1 >"$log" 2>&1; then
+    mkdir -p "$corpus" "$artifacts"
+    if "$built/$target" "${options[@]}" -artifact_prefix="$artifacts" -print_final_stats=1 \
+        "$corpus" "${seeds[@]}" >"$log" 2>&1; then
         echo "fuzz: $target: $(counted "$log")"
     else
         tail -n 60 "$log"
@@ -50,7 +52,6 @@ one() {
     fi
 }
 
-fuzz build
 failed=0
 while read -r target folders; do
     if [[ $# -gt 0 && " $* " != *" $target "* ]]; then continue; fi

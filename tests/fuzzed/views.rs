@@ -16,8 +16,17 @@ use serde_json::Value;
 
 use crate::support::checker::Checker;
 
-/// As wide as a terminal, a narrow one, and one that is none.
-const WIDTHS: [usize; 3] = [80, 20, 0];
+/// As wide as a terminal, and one that is none; with colours and without.
+const STYLES: [Style; 2] = [
+    Style {
+        width: 80,
+        colour: true,
+    },
+    Style {
+        width: 0,
+        colour: false,
+    },
+];
 
 /// Shows a moment everywhere; the dashboard's tables go to the agent.
 #[track_caller]
@@ -28,18 +37,15 @@ pub fn shown(derived: &Derived<'_>, found: &Diagnosis, agent: &mut Checker) {
     assert_eq!(read["verdict"], found.verdict.name(), "{line}");
     assert_eq!(read["severity"], found.severity.name(), "{line}");
     assert!(!line.trim_end().contains(char::is_control), "{line:?}");
-    for width in WIDTHS {
-        for colour in [false, true] {
-            let style = Style { width, colour };
-            let both = [
-                text::report(&report, &style),
-                summary::all(std::slice::from_ref(&report), &style),
-            ];
-            for page in both {
-                assert!(!page.is_empty());
-                let odd = |c: char| c.is_control() && c != '\n' && !(colour && c == '\u{1b}');
-                assert!(!page.contains(odd), "{page:?}");
-            }
+    for style in STYLES {
+        let both = [
+            text::report(&report, &style),
+            summary::all(std::slice::from_ref(&report), &style),
+        ];
+        for page in both {
+            assert!(!page.is_empty());
+            let odd = |c: char| c.is_control() && c != '\n' && !(style.colour && c == '\u{1b}');
+            assert!(!page.contains(odd), "{page:?}");
         }
     }
     let row = Row {
