@@ -32,14 +32,15 @@ failed=0
 check() {
     local manifest
     for manifest in Cargo.toml fuzz/Cargo.toml; do
-        "$deny" --locked --manifest-path "$manifest" --config deny.toml \
-            check --hide-inclusion-graph "$@" || failed=1
+        say "$manifest"
+        "$deny" "$1" --manifest-path "$manifest" --config deny.toml \
+            check --hide-inclusion-graph "${@:2}" || failed=1
     done
 }
 
-check bans licenses sources
+check --locked bans licenses sources
 if told=$(timeout 120 "$deny" --config deny.toml fetch db 2>&1); then
-    check --disable-fetch advisories
+    check --frozen advisories
 else
     say "advisories were NOT checked: their database cannot be reached: ${told##*$'\n'}"
 fi
