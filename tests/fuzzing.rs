@@ -108,7 +108,7 @@ fn replay(name: &str) {
         room = left;
         run(&path.display().to_string(), &bytes);
     }
-    for length in (1..200).step_by(9) {
+    for length in (1..1000).step_by(10) {
         let bytes: Vec<u8> = (0..length)
             .map(|_| u8::try_from(chance.below(256)).unwrap())
             .collect();
