@@ -12,7 +12,7 @@ BENCH_ARGS ?= --sick --peer-exporter debian
 help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
 	@echo "make test       run all tests against real servers and a real agent"
-	@echo "make lint       rustfmt and clippy"
+	@echo "make lint       rustfmt, clippy, and what comes in with the dependencies"
 	@echo "make bench      one collection, the whole plugin beside its targets (BENCH_ARGS), TLS"
 	@echo "make fuzz       each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly toolchain"
 	@echo "make soak       a hundred instances with faults at random for SOAK_SECONDS (3600)"
@@ -36,6 +36,7 @@ test: setup
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@bash tests/dependencies.sh
 
 # Each says where it misses a target; the others run all the same.
 bench:
@@ -43,15 +44,8 @@ bench:
 	$(CARGO) bench --locked --bench whole -- $(BENCH_ARGS); whole=$$?; \
 	$(CARGO) bench --locked --bench tls && exit $$whole
 
-# The captures and recordings of the tests are where it begins.
 fuzz:
-	@mkdir -p fuzz/corpus/malloc_stats fuzz/corpus/requests fuzz/corpus/kernel
-	@cp tests/fixtures/malloc-stats/*.txt fuzz/corpus/malloc_stats/
-	@cp tests/fixtures/agent/*.txt fuzz/corpus/requests/
-	@cat /proc/self/status /proc/self/stat /proc/meminfo /proc/net/tcp /proc/net/unix >fuzz/corpus/kernel/here
-	for target in malloc_stats requests kernel; do \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=100000 || exit 1; \
-	done
+	@bash fuzz/run.sh $(FUZZ_SECONDS)
 
 soak: setup
 	REDIS_FRAG_SOAK=$(SOAK_SECONDS) REDIS_FRAG_SOAK_SEED=$(SOAK_SEED) \

@@ -186,7 +186,14 @@ fn pure_files_touch_nothing_outside() {
 fn every_file_says_what_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "examples", "benches"] {
+    for folder in [
+        "src",
+        "tests",
+        "examples",
+        "benches",
+        "fuzz/src",
+        "fuzz/fuzz_targets",
+    ] {
         sources(&root.join(folder), &mut paths);
     }
     for path in paths {

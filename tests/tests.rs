@@ -15,6 +15,8 @@ mod drift;
 mod dyncfg;
 mod ending;
 mod functions;
+mod fuzzed;
+mod fuzzing;
 mod hostile;
 mod install;
 mod layers;

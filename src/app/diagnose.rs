@@ -152,8 +152,8 @@ async fn round(targets: Vec<Target>) -> (Vec<Target>, Vec<Report>) {
         targets.push(target);
     }
     for (place, trouble) in troubles {
-        let target: &Target = &targets[place];
-        if seen.is_told(target, &trouble) {
+        let target = targets.get(place);
+        if let Some(target) = target.filter(|target| seen.is_told(target, &trouble)) {
             let told = Report::unreachable(&target.job.name, &target.told(&trouble));
             reports.push(signed(told, target));
         }

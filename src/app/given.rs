@@ -50,7 +50,7 @@ fn within(path: &Path, most: u64, patience: Duration) -> Result<Vec<u8>, String>
     while bytes.len() as u64 <= most {
         match file.read(&mut piece) {
             Ok(0) => break,
-            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Ok(length) => bytes.extend_from_slice(piece.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => wait(&file, patience)?,
             Err(error) => return Err(told(error)),

@@ -113,20 +113,19 @@ fn diagnosed(moments: &[Moment], config: DefragConfig, build: Option<Build>) -> 
         let known = histories
             .iter()
             .position(|(server, _)| server.answers(&info));
-        let server = known.map(|place| &histories[place].0);
+        let known = known.and_then(|place| histories.get_mut(place));
+        let server = known.as_ref().map(|(server, _)| server);
         let mut sample = Sample::new(moment.at, &info, server);
         sample.config = config;
         sample.build = build;
-        let place = known.unwrap_or_else(|| {
-            let server = sample
-                .server
-                .clone()
-                .unwrap_or_else(|| Arc::new(Server::of(&info)));
-            histories.push((server, History::default()));
-            histories.len() - 1
-        });
-        let derived = Derived::new(&sample, &thresholds, &mut histories[place].1);
+        let mut first = History::default();
+        let is_new = known.is_none();
+        let history = known.map_or(&mut first, |(_, history)| history);
+        let derived = Derived::new(&sample, &thresholds, history);
         reports.push(Report::of(&moment.file.to_string_lossy(), &derived));
+        if let Some(server) = sample.server.take().filter(|_| is_new) {
+            histories.push((server, first));
+        }
     }
     reports
 }
@@ -141,7 +140,7 @@ fn ordered(files: Vec<(PathBuf, Vec<u8>)>) -> (Vec<Moment>, Clock) {
         .iter()
         .map(|(_, info)| field(info, "run_id"))
         .collect();
-    let one_process = ids.iter().all(|id| id.is_some() && *id == ids[0]);
+    let one_process = ids.iter().all(|id| id.is_some() && Some(id) == ids.first());
     let (times, clock): (Vec<Duration>, Clock) = if let Some(times) = all("server_time_usec") {
         let times = times.into_iter().map(Duration::from_micros);
         (times.collect(), Clock::Wall)
@@ -236,8 +235,10 @@ fn pairs(text: &str) -> Vec<(&str, &str)> {
         }
     }
     words
-        .chunks_exact(2)
-        .map(|pair| (pair[0], pair[1]))
+        .as_chunks()
+        .0
+        .iter()
+        .map(|[name, value]| (*name, *value))
         .collect()
 }
 

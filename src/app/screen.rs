@@ -68,7 +68,7 @@ impl Screen {
         let mut out = String::from("\u{1b}[H");
         let fits = lines.len() < rows;
         let shown = if fits { lines.len() } else { rows - 2 };
-        for line in &lines[..shown] {
+        for line in lines.iter().take(shown) {
             out.push_str(line);
             out.push_str("\u{1b}[K\n");
         }

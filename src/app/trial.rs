@@ -92,11 +92,12 @@ const TITLES: [&str; 9] = [
 /// The table, and below it what is wrong with those that do not answer.
 pub(super) fn table(tried: &[Tried]) -> String {
     let rows: Vec<[String; 9]> = tried.iter().map(cells).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| length(&row[column]));
-        cells.max().unwrap_or_default().max(TITLES[column].len())
-    };
-    let widths: Vec<usize> = (0..TITLES.len()).map(width).collect();
+    let mut widths = TITLES.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = length(cell).max(*width);
+        }
+    }
     let mut out = String::new();
     for row in [TITLES.map(str::to_owned)].iter().chain(&rows) {
         let padded = row.iter().zip(&widths).map(|(cell, width)| {

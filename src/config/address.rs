@@ -76,10 +76,8 @@ impl Address {
     fn tcp(given: &str, by_tls: bool) -> Result<(Self, Credentials, Options), String> {
         // A / or # of a password would end the host, and its rest be shown as one.
         let (_, rest) = given.split_once("://").unwrap_or_default();
-        if rest
-            .find(['/', '?', '#'])
-            .is_some_and(|end| rest[end..].contains('@'))
-        {
+        let mut parts = rest.splitn(2, ['/', '?', '#']).skip(1);
+        if parts.any(|behind| behind.contains('@')) {
             let told = "an @ behind the host; write the password below as password:, or its \
                         special characters as % and two hex digits";
             return Err(told.to_owned());

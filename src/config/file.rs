@@ -78,10 +78,7 @@ pub fn parse(text: &str, vnodes: &[Arc<Vnode>]) -> Parsed {
 /// The same; credentials stay references, and those elsewhere are resolved.
 #[must_use]
 pub fn parse_with(text: &str, vnodes: &[Arc<Vnode>], resolve: Resolve<'_>) -> Parsed {
-    // What some editors put in front of a text is no part of it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // To YAML a carriage return alone ends a line; so it must to everybody here.
-    let text = &text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = &yaml::plain(text);
     let mut reader = Reader::new(vnodes, resolve);
     match yaml::read(text) {
         Ok(raw) => reader.file(raw.unwrap_or_default()),

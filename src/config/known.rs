@@ -49,17 +49,20 @@ pub(super) fn closest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// Letters to add, take away or exchange between two words.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
+    // The first of each row, and those behind it.
+    let (mut head, mut row): (usize, Vec<usize>) = (0, (1..=b.len()).collect());
+    for x in a.bytes() {
+        let mut corner = head;
+        head += 1;
+        let mut left = head;
+        for (cell, y) in row.iter_mut().zip(b.bytes()) {
             let exchanged = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = exchanged.min(corner + 1).min(row[j] + 1);
+            corner = *cell;
+            left = exchanged.min(corner + 1).min(left + 1);
+            *cell = left;
         }
     }
-    row[b.len()]
+    row.last().copied().unwrap_or(head)
 }
 
 #[cfg(test)]

@@ -267,8 +267,8 @@ fn read(path: &Path) -> Result<(String, Metadata), Unread> {
         other => Unread::Failed((1, 1), other.to_string()),
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let sound = error.utf8_error().valid_up_to();
-        let at = end(&String::from_utf8_lossy(&error.as_bytes()[..sound]));
+        let sound = error.as_bytes().utf8_chunks().next();
+        let at = end(sound.map_or("", |chunk| chunk.valid()));
         Unread::Failed(at, NOT_TEXT.to_owned())
     })?;
     Ok((text, seen))

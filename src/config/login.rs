@@ -86,19 +86,25 @@ pub fn address(
     fill: impl Fn(&str) -> Result<String, String>,
 ) -> Result<(Address, Credentials, Options), String> {
     let masked = reference::masked(text)?;
-    let start = masked.find("://").map_or(0, |at| at + "://".len());
-    let ends = masked[start..].find(['/', '?', '#']);
-    let end = ends.map_or(masked.len(), |at| start + at);
-    let at = masked[start..end].rfind('@').map(|at| start + at);
-    let Some(at) = at.filter(|at| text[start..*at] != masked[start..*at]) else {
+    let rest = masked.split_once("://").map_or(&*masked, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let masked_login = authority.rsplit_once('@').map(|(login, _)| login);
+    // Every byte of the text has one in its mask.
+    let start = masked.len() - rest.len();
+    let (head, behind) = text.split_at_checked(start).unwrap_or(("", text));
+    let login = masked_login.and_then(|masked| {
+        let (login, behind) = behind.split_at_checked(masked.len())?;
+        (login != masked).then_some((login, masked, behind.strip_prefix('@')?))
+    });
+    let Some((login, masked_login, behind)) = login else {
         return Address::parse(&fill(text)?);
     };
-    let rest = format!("{}{}", &text[..start], &text[at + 1..]);
-    let (address, _, options) = Address::parse(&fill(&rest)?)?;
-    let (username, password) = match masked[start..at].find(':').map(|colon| start + colon) {
-        Some(colon) => (&text[start..colon], &text[colon + 1..at]),
-        None => (&text[start..at], ""),
-    };
+    let (address, _, options) = Address::parse(&fill(&format!("{head}{behind}"))?)?;
+    let username = masked_login.split(':').next().unwrap_or_default();
+    let (username, password) = login
+        .split_at_checked(username.len())
+        .unwrap_or((login, ""));
+    let password = password.strip_prefix(':').unwrap_or(password);
     let template = |text: &str| {
         let template = Template::parse_in_address(text)?;
         Ok::<_, String>(Some(template).filter(|_| !text.is_empty()))

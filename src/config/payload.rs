@@ -27,10 +27,10 @@ const MOST_TOLD: usize = 5;
 /// # Errors
 /// All that is wrong, in one sentence for each.
 pub fn read(text: &str, is_json: bool, name: &str, vnodes: &[Arc<Vnode>]) -> Result<Job, String> {
-    let text = if is_json {
-        &plain(text)?
+    let text = &if is_json {
+        plain(text)?
     } else {
-        text.strip_prefix('\u{feff}').unwrap_or(text)
+        yaml::plain(text)
     };
     let raw = match yaml::read::<Spanned<RawJob>>(text) {
         Ok(Some(raw)) => raw,

@@ -54,14 +54,13 @@ pub(super) fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.dedup();
     if problems.len() > MOST {
         let rest = problems.split_off(MOST);
-        let first = &rest[0];
         let severity = rest.iter().map(|p| p.severity).min();
-        problems.push(Problem {
+        problems.extend(rest.first().map(|first| Problem {
             severity: severity.unwrap_or(Severity::Warning),
             line: first.line,
             column: first.column,
             text: format!("{} more problems from here on", rest.len()),
-        });
+        }));
     }
     problems
 }

@@ -145,8 +145,8 @@ impl Template {
         let mut parts = Vec::new();
         let mut end = 0;
         let literal = |range: Range<usize>, parts: &mut Vec<Part>| {
-            if !range.is_empty() {
-                parts.push(Part::Literal(Secret::new(text[range].to_owned())));
+            if let Some(text) = text.get(range).filter(|text| !text.is_empty()) {
+                parts.push(Part::Literal(Secret::new(text.to_owned())));
             }
         };
         for (range, reference) in references(text)? {
@@ -259,13 +259,15 @@ impl Template {
 fn references(text: &str) -> Result<Vec<(Range<usize>, Reference)>, String> {
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(opens) = text[from..].find(OPENS).map(|at| from + at) {
-        let inner = opens + OPENS.len();
-        let Some(closes) = text[inner..].find('}').map(|at| inner + at) else {
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(OPENS) {
+        let Some((inner, left)) = behind.split_once('}') else {
             break;
         };
-        from = closes + 1;
-        if let Some(reference) = Reference::parse(&text[inner..closes])? {
+        let opens = from + before.len();
+        from = text.len() - left.len();
+        rest = left;
+        if let Some(reference) = Reference::parse(inner)? {
             found.push((opens..from, reference));
         }
     }

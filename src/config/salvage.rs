@@ -102,7 +102,7 @@ fn drop_part(parts: &mut Vec<Part>, at: usize) {
 
 /// What is wrong with a part even where it stands alone.
 fn mistake(lines: &[&str], part: &Part) -> Option<Problem> {
-    let mut text = lines[part.lines.clone()].join("\n");
+    let mut text = lines.get(part.lines.clone())?.join("\n");
     text.push('\n');
     let unread = match part.list {
         Some(_) => yaml::read::<Vec<Spanned<RawJob>>>(&text).err(),

@@ -330,10 +330,12 @@ pub fn made() -> Value {
 
 impl Field {
     fn schema(&self) -> Value {
-        let mut said = json!({ "title": self.title, "description": self.description });
+        let mut said = Map::new();
         let mut say = |name: &str, value: Value| {
-            said[name] = value;
+            said.insert(name.to_owned(), value);
         };
+        say("title", json!(self.title));
+        say("description", json!(self.description));
         match &self.kind {
             Kind::Whole(least, most, default) => {
                 say("type", json!("integer"));
@@ -390,7 +392,7 @@ impl Field {
                 say("properties", Value::Object(each.collect()));
             }
         }
-        said
+        Value::Object(said)
     }
 
     /// How its field of the form differs from others of its type.

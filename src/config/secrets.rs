@@ -188,7 +188,7 @@ fn all_of(output: &mut ChildStdout, until: Instant) -> Result<Vec<u8>, String> {
         }
         match output.read(&mut piece).map_err(unread)? {
             0 => break,
-            length => bytes.extend_from_slice(&piece[..length]),
+            length => bytes.extend(piece.iter().take(length)),
         }
     }
     Ok(bytes)

@@ -38,7 +38,7 @@ pub fn named(vnodes: &[Arc<Vnode>], name: &str) -> Option<Arc<Vnode>> {
 #[must_use]
 pub fn parse(text: &str) -> (Vec<Vnode>, Vec<Problem>) {
     let (mut nodes, mut problems) = (Vec::new(), Vec::new());
-    match yaml::read::<Vec<Spanned<RawVnode>>>(text) {
+    match yaml::read::<Vec<Spanned<RawVnode>>>(&yaml::plain(text)) {
         Ok(raw) => {
             for entry in raw.unwrap_or_default() {
                 match node(&entry.value, entry.referenced, &mut problems) {

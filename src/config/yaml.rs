@@ -34,6 +34,13 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, Unread>
     })
 }
 
+/// The text as all here have it: what some editors put in front of it is no part of it,
+/// and to YAML a carriage return alone ends a line; so it must to everybody.
+pub(super) fn plain(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// Limits in step with the size of the text, so that many small texts cost no
 /// more than a large one.
 fn options(size: usize) -> Options {

@@ -51,8 +51,8 @@ pub fn verdict(derived: &Derived<'_>) -> Option<Verdict> {
 #[must_use]
 pub fn diagnose(derived: &Derived<'_>) -> Diagnosis {
     let (before, rule) = rules::first(derived);
-    let ruled_out = rules::RULES[..before].iter();
-    let ruled_out = ruled_out
+    let ruled_out = before
+        .iter()
         .map(|rule| RuledOut {
             verdict: rule.verdict,
             reason: (rule.otherwise)(derived),

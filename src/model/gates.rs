@@ -11,23 +11,26 @@ use super::diagnosis;
 /// What every alert about memory is gated with. A comparison with a variable that
 /// was never sent is false, so of a server that does not tell of forks and loads
 /// it is said that there are none, or its alerts would never fire.
-pub(super) const GATES: &[Variable] = &[
-    variable("used_memory", |d| int(d.sample.fields.used_memory)),
-    variable("rss", |d| int(d.sample.fields.used_memory_rss)),
-    variable("min_used_memory", |d| {
-        int(Some(d.thresholds.min_used_memory))
-    }),
-    variable("forking", |d| during(d, d.sample.forking())),
-    variable("loading", |d| during(d, d.sample.loading())),
-    LIMIT,
-];
+pub(super) const GATES: &[Variable] = &[USED, RSS, LEAST, FORKING, LOADING, LIMIT];
+
+const USED: Variable = variable("used_memory", |d| int(d.sample.fields.used_memory));
+
+const RSS: Variable = variable("rss", |d| int(d.sample.fields.used_memory_rss));
+
+const LEAST: Variable = variable("min_used_memory", |d| {
+    int(Some(d.thresholds.min_used_memory))
+});
+
+const FORKING: Variable = variable("forking", |d| during(d, d.sample.forking()));
+
+const LOADING: Variable = variable("loading", |d| during(d, d.sample.loading()));
 
 const LIMIT: Variable = variable("limit", |d| int(Some(d.headroom.as_ref()?.limit)));
 
 /// The gates of every alert about memory, and more.
 macro_rules! gates_and {
     ($($more:expr),+ $(,)?) => {
-        &[GATES[0], GATES[1], GATES[2], GATES[3], GATES[4], LIMIT, $($more),+]
+        &[USED, RSS, LEAST, FORKING, LOADING, LIMIT, $($more),+]
     };
 }
 
@@ -39,9 +42,9 @@ pub(super) const RATIO_GATES: &[Variable] = gates_and![variable("swap_suspected"
 /// What alerts on the verdict are gated with. Forks and loads are verdicts of their
 /// own there, and a dimension of the chart has the name of the variable.
 pub(super) const VERDICT_GATES: &[Variable] = &[
-    GATES[0],
-    GATES[1],
-    GATES[2],
+    USED,
+    RSS,
+    LEAST,
     LIMIT,
     // Switched off, and switched on it would start at once.
     variable("defrag_would_start", |d| {

@@ -236,7 +236,8 @@ impl History {
         if sample.forking() == Some(true)
             && let Some(last) = self.last
         {
-            self.rested += sample.at.saturating_sub(last.at);
+            let rested = sample.at.saturating_sub(last.at);
+            self.rested = self.rested.saturating_add(rested);
         }
         let now = sample.at.saturating_sub(self.rested);
         let since = *self.running_since.get_or_insert(now);
@@ -251,7 +252,8 @@ impl History {
         if let Some((at, then)) = self.fragmented.front()
             && long_ago(at)
         {
-            rates.frag_falling = Some(bytes < then - FALL_BYTES.max(then / FALL_SHARE));
+            let fallen = then.saturating_sub(FALL_BYTES.max(then / FALL_SHARE));
+            rates.frag_falling = Some(bytes < fallen);
         }
         let last = self.fragmented.back();
         if last.is_none_or(|(at, _)| now.saturating_sub(*at) >= LONG_SPACING) {

@@ -225,7 +225,7 @@ impl<'a> Info<'a> {
     }
 
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
-        let row = LOOKUP.place(name).map(|place| &ROWS[place]);
+        let row = LOOKUP.place(name).and_then(|place| ROWS.get(place));
         if let Some(row) = row.filter(|row| row.name.as_bytes() == name) {
             (row.take)(self, value);
         } else if name.starts_with(b"db")
@@ -275,13 +275,14 @@ mod read {
         if text.is_empty() || text.len() > SAFE_DIGITS {
             return parsed(text);
         }
-        let mut value = 0;
+        let mut value = 0_u64;
         for byte in text {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 return parsed(text);
             }
-            value = 10 * value + u64::from(digit);
+            // So few digits cannot overflow.
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
         }
         Some(value)
     }

@@ -14,6 +14,10 @@ const LOW_SEVEN: u64 = 0x7F7F_7F7F_7F7F_7F7F;
 
 /// Gives the name and value of every line with a colon; the first one parts them. A
 /// line ends with a line feed, before which one carriage return is not a part of it.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places in the reply, and bits of what is not 0"
+)]
 pub(super) fn each<'a>(reply: &'a [u8], mut line: impl FnMut(&'a [u8], &'a [u8])) {
     let mut begun = 0;
     let mut colon = None;
@@ -21,11 +25,9 @@ pub(super) fn each<'a>(reply: &'a [u8], mut line: impl FnMut(&'a [u8], &'a [u8])
         Some(b':') if colon.is_none() => colon = Some(at),
         None | Some(b'\n') => {
             if let Some(colon) = colon.take() {
-                let value = &reply[colon + 1..at];
-                line(
-                    &reply[begun..colon],
-                    value.strip_suffix(b"\r").unwrap_or(value),
-                );
+                let name = reply.get(begun..colon).unwrap_or_default();
+                let value = reply.get(colon + 1..at).unwrap_or_default();
+                line(name, value.strip_suffix(b"\r").unwrap_or(value));
             }
             begun = at + 1;
         }
@@ -45,6 +47,10 @@ pub(super) fn each<'a>(reply: &'a [u8], mut line: impl FnMut(&'a [u8], &'a [u8])
 }
 
 /// The highest bit of every byte that may be a line feed or a colon.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "seven bits and seven bits are eight"
+)]
 const fn marks(word: u64) -> u64 {
     let other = (word & SHARED) ^ LINE_FEEDS;
     // A byte that is not 0 carries into its highest bit, or has it.

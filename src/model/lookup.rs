@@ -26,6 +26,11 @@ pub(super) struct Lookup {
 impl Lookup {
     /// A table of these names: at least four bytes long, and no two alike in length
     /// and both ends, or this does not compile.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::panic,
+        reason = "the compiler runs it: to panic is not to compile"
+    )]
     pub(super) const fn over(names: &[&str]) -> Self {
         assert!(names.len() < EMPTY as usize, "more names than places");
         let mut attempt = 0;
@@ -43,7 +48,7 @@ impl Lookup {
     /// The only place in the list where this name can be; whether it is there, the
     /// caller compares.
     pub(super) fn place(&self, name: &[u8]) -> Option<usize> {
-        let place = self.slots[slot(name, self.factor)?];
+        let place = *self.slots.get(slot(name, self.factor)?)?;
         (place != EMPTY).then_some(usize::from(place))
     }
 }
@@ -52,6 +57,12 @@ impl Lookup {
 #[allow(
     clippy::cast_possible_truncation,
     reason = "there are fewer than 255 names"
+)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the compiler runs it: what is not there does not compile"
 )]
 const fn fill(names: &[&str], factor: u64) -> Option<[u8; SLOTS]> {
     let mut slots = [EMPTY; SLOTS];

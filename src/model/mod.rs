@@ -3,6 +3,9 @@
 //! Nothing in here does I/O, reads a clock, logs or knows how a Netdata agent
 //! is spoken to. Everything could be worked out on paper.
 
+// Numbers here are others': none may wrap or panic.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod advice;
 pub mod chart;
 pub mod charts;

@@ -25,7 +25,7 @@ pub(super) struct Rule {
 }
 
 /// The rules, in order. The last one always holds.
-pub(super) const RULES: [Rule; 12] = [
+pub(super) const RULES: &[Rule; 12] = &[
     Rule {
         verdict: Verdict::Unknown,
         holds: |d| needed_but_missing(d).next().is_some() && !is_starting(d),
@@ -218,13 +218,14 @@ pub(super) const RULES: [Rule; 12] = [
     },
 ];
 
-/// The first rule that holds, and its place.
-pub(super) fn first(derived: &Derived<'_>) -> (usize, &'static Rule) {
-    let first = RULES
-        .iter()
-        .position(|rule| (rule.holds)(derived))
-        .unwrap_or(RULES.len() - 1);
-    (first, &RULES[first])
+/// The rules that do not hold, and the first that does.
+pub(super) fn first(derived: &Derived<'_>) -> (&'static [Rule], &'static Rule) {
+    let [others @ .., last] = RULES;
+    let before = others.iter().take_while(|rule| !(rule.holds)(derived));
+    match others.split_at_checked(before.count()) {
+        Some((before, [first, ..])) => (before, first),
+        _ => (others, last),
+    }
 }
 
 /// The ratio where it alone makes a verdict critical.

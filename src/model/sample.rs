@@ -91,7 +91,9 @@ impl Sample {
         match self.fields.mem_fragmentation_bytes {
             // More than all that is resident is no value.
             Some(bytes) if bytes > rss => live,
-            Some(bytes) => u64::try_from(rss - bytes).ok().filter(|used| *used > 0),
+            Some(bytes) => u64::try_from(rss.saturating_sub(bytes))
+                .ok()
+                .filter(|used| *used > 0),
             None => live,
         }
     }
@@ -127,7 +129,7 @@ impl Sample {
             FragMeaning::MadeUp => None,
             FragMeaning::ActiveOverAllocated => {
                 let active = self.fields.allocator_active?.cast_signed();
-                Some(active - self.fields.allocator_allocated?.cast_signed())
+                Some(active.saturating_sub(self.fields.allocator_allocated?.cast_signed()))
             }
             FragMeaning::SmallBins => self.fields.allocator_frag_bytes.filter(|bytes| *bytes != 0),
         }

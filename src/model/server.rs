@@ -89,10 +89,8 @@ impl Version {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches('v');
         let mut parts = text.splitn(3, '.').map(|part| {
-            let digits = part
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(part.len());
-            part[..digits].parse::<u16>().ok()
+            let digits = part.split(|c: char| !c.is_ascii_digit()).next();
+            digits?.parse::<u16>().ok()
         });
         Some(Self {
             major: parts.next()??,

@@ -156,7 +156,7 @@ impl SizeClasses {
     pub fn worst(&self, most: usize) -> &[SizeClass] {
         let wastes = |class: &&SizeClass| class.wasted() > Some(0);
         let count = self.classes.iter().take(most).take_while(wastes).count();
-        &self.classes[..count]
+        self.classes.get(..count).unwrap_or_default()
     }
 
     /// Share of the waste that is in a class, 0 to 1.
@@ -190,10 +190,10 @@ fn small(all: &Arena, lua: Option<&Arena>) -> Option<Vec<Bin>> {
         return None;
     }
     let rest = |bin: &Bin| {
-        let Ok(place) = without.binary_search_by_key(&bin.size, |lua| lua.size) else {
+        let place = without.binary_search_by_key(&bin.size, |lua| lua.size).ok();
+        let Some(lua) = place.and_then(|place| without.get(place)) else {
             return Some(*bin);
         };
-        let lua = without[place];
         if (lua.regs, lua.pages) != (bin.regs, bin.pages) {
             return None;
         }

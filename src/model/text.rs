@@ -71,6 +71,10 @@ pub fn utc(seconds: u64) -> String {
 }
 
 /// Year, month and day of a day since 1970: Howard Hinnant's `civil_from_days`.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "days are at most 2^64 / 86 400"
+)]
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);

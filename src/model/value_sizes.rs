@@ -138,18 +138,24 @@ fn class_below(size: u64, quantum: u32) -> Option<u64> {
         16 => return Some(8),
         _ => {}
     }
-    let step = if size <= 4 * quantum {
+    let step = if size <= quantum.saturating_mul(4) {
         quantum
     } else {
-        1 << ((size - 1).ilog2() - 2)
+        // Four to each doubling.
+        size.saturating_sub(1)
+            .checked_ilog2()
+            .map(|power| 1 << power)?
+            / 4
     };
-    (size.is_multiple_of(step) && size > step).then(|| size - step)
+    let below = size.checked_sub(step)?;
+    (size.is_multiple_of(step) && below > 0).then_some(below)
 }
 
 /// The longest string that fits into so many bytes.
 fn longest(bytes: u64) -> Option<u64> {
-    let lengths = AROUND.iter().enumerate().map(|(nth, (around, most))| {
-        let least = nth.checked_sub(1).map_or(0, |before| AROUND[before].1 + 1);
+    let mut least = 0;
+    let lengths = AROUND.iter().map(|(around, most)| {
+        let least = std::mem::replace(&mut least, most.saturating_add(1));
         let length = bytes.checked_sub(*around)?.min(*most);
         (length >= least).then_some(length)
     });
@@ -158,7 +164,7 @@ fn longest(bytes: u64) -> Option<u64> {
 
 /// Lengths that fit into the one and not into the other.
 fn range(below: Option<u64>, upto: Option<u64>) -> Option<Lengths> {
-    let (first, last) = (below.map_or(0, |below| below + 1), upto?);
+    let (first, last) = (below.map_or(0, |below| below.saturating_add(1)), upto?);
     (first <= last).then_some(first..=last)
 }
 
@@ -170,8 +176,12 @@ fn fitting(below: u64, size: u64, around: u64) -> Option<Lengths> {
 /// Keys with so many bytes in front: header and NUL are 2 bytes, or 4.
 fn keys(below: u64, size: u64, front: u64) -> Option<Lengths> {
     let [short, long] = LONGEST_KEYS;
-    let shorter = within(fitting(below, size, front + 2), 1, short);
-    let longer = within(fitting(below, size, front + 4), short + 1, long);
+    let shorter = within(fitting(below, size, front.saturating_add(2)), 1, short);
+    let longer = within(
+        fitting(below, size, front.saturating_add(4)),
+        short.saturating_add(1),
+        long,
+    );
     match (shorter, longer) {
         (Some(one), Some(other)) => Some(*one.start()..=*other.end()),
         (one, other) => one.or(other),

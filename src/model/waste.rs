@@ -80,6 +80,10 @@ pub struct Parts {
 impl Waste {
     /// `None` where RSS or used memory is missing.
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "sizes are below 2^60 (info.rs): their sums and differences fit"
+    )]
     pub fn of(sample: &Sample) -> Option<Self> {
         let rss = sample.fields.used_memory_rss?.cast_signed();
         let used = sample.used_at_tick()?.cast_signed();
@@ -118,6 +122,10 @@ pub struct Reclaim {
 impl Reclaim {
     /// Worked out from one sample.
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "of two that are not negative"
+    )]
     pub fn of(sample: &Sample) -> Self {
         let Some(waste) = Waste::of(sample) else {
             return Self::default();
@@ -140,6 +148,10 @@ impl Reclaim {
 /// It promises too much for sorted sets, of which both 6.2.5 and 8.2.3 left a fifth
 /// however long they ran, and, where the fields mean active over allocated, for
 /// values above 16 KB: jemalloc 5.1 pads each with 4 KB, which nothing returns.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "sizes are below 2^60 (info.rs): their sums and differences fit"
+)]
 fn active_defrag(sample: &Sample) -> Option<i64> {
     let server = sample.server.as_ref()?;
     let residue = match server.frag_meaning {
@@ -170,6 +182,10 @@ fn active_defrag(sample: &Sample) -> Option<i64> {
 ///
 /// One purge may not be enough: while jemalloc's background thread returns pages
 /// itself, the command leaves them to it and is over at once (6.2.5 and 8.2.3).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "sizes are below 2^60 (info.rs): their sums and differences fit"
+)]
 fn memory_purge(sample: &Sample) -> Option<i64> {
     let (_, active, resident) = signed(sample.allocator()?);
     let rss = sample.fields.used_memory_rss?.cast_signed();
@@ -180,6 +196,10 @@ fn memory_purge(sample: &Sample) -> Option<i64> {
 /// All but what the new process needs: its code, and metadata for the dataset of
 /// now. Without statistics of the allocator only the sum of these is known, which
 /// grows like them: 5.9 MB at 33 MB and 10.1 MB at 321 MB (Valkey 9.1.2, libc).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "sizes are below 2^60 (info.rs): their sums and differences fit"
+)]
 fn restart(sample: &Sample, waste: Waste) -> Option<i64> {
     let used = sample.used_at_tick()?.cast_signed();
     let overhead = match waste.parts {

@@ -57,13 +57,16 @@ pub const COLUMNS: &[Column<Line>] = &[
 pub fn answer(classes: &SizeClasses, age: Duration, help: &str) -> Value {
     let lines = lines(classes, age.as_secs());
     let normal = |_: &Line| Colour::Normal;
-    let mut answer = table::answer((COLUMNS, &lines), normal, ("wasted", 10), help);
-    answer["group_by"] = json!({ "part": { "name": "Part", "columns": ["part"] } });
-    answer["charts"] = json!({
+    let group_by = json!({ "part": { "name": "Part", "columns": ["part"] } });
+    let charts = json!({
         "wasted": { "name": "Wasted", "type": "stacked-bar", "columns": ["wasted"] },
     });
-    answer["default_charts"] = json!([["wasted", "what"]]);
-    answer
+    let more = [
+        ("group_by", group_by),
+        ("charts", charts),
+        ("default_charts", json!([["wasted", "what"]])),
+    ];
+    table::answer((COLUMNS, &lines), normal, ("wasted", 10), help, &more)
 }
 
 fn lines(classes: &SizeClasses, age: u64) -> Vec<Line> {

@@ -56,13 +56,12 @@ pub const COLUMNS: &[Column<Row>] = &[
 /// The answer: a row an instance, in the order given.
 #[must_use]
 pub fn answer(rows: &[Row], help: &str) -> Value {
-    let mut answer = table::answer((COLUMNS, rows), colour, ("urgency", 1), help);
-    answer["group_by"] = json!({
+    let group_by = json!({
         "verdict": { "name": "Verdict", "columns": ["verdict"] },
         "server": { "name": "Server", "columns": ["server"] },
         "defrag": { "name": "Active defrag", "columns": ["defrag"] },
     });
-    answer["charts"] = json!({
+    let charts = json!({
         "waste": {
             "name": "Wasted memory",
             "type": "stacked-bar",
@@ -74,8 +73,13 @@ pub fn answer(rows: &[Row], help: &str) -> Value {
             "columns": ["used", "waste"],
         },
     });
-    answer["default_charts"] = json!([["waste", "instance"], ["memory", "verdict"]]);
-    answer
+    let shown = json!([["waste", "instance"], ["memory", "verdict"]]);
+    let more = [
+        ("group_by", group_by),
+        ("charts", charts),
+        ("default_charts", shown),
+    ];
+    table::answer((COLUMNS, rows), colour, ("urgency", 1), help, &more)
 }
 
 /// The colour of a row.
@@ -104,7 +108,9 @@ fn room(row: &Row, value: impl Fn(&Room) -> Value) -> Value {
 }
 
 fn ratio(row: &Row, index: usize) -> Value {
-    of(row, |known| number(known.allocator_ratios[index]))
+    of(row, |known| {
+        number(known.allocator_ratios.get(index).copied().flatten())
+    })
 }
 
 /// How bad it is, as a number to sort by.

@@ -130,9 +130,10 @@ pub fn read(call: &Call) -> Option<Result<Command, Refused>> {
 fn command(call: &Call, words: &[String]) -> Result<Command, Refused> {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let (id, verb, given) = (word(0), word(1), word(2));
-    let of_job = match id.strip_prefix(TEMPLATE) {
-        Some("") => None,
-        Some(rest) if rest.starts_with(':') => Some(&rest[1..]),
+    let rest = id.strip_prefix(TEMPLATE);
+    let of_job = match rest.map(|rest| (rest, rest.strip_prefix(':'))) {
+        Some(("", _)) => None,
+        Some((_, Some(name))) => Some(name),
         _ => {
             let told = format!("no configuration {id:?} here; there is {TEMPLATE}");
             return Err(Refused::new(404, told));

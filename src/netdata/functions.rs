@@ -186,11 +186,15 @@ fn selection(payload: &str) -> Result<Option<String>, Refused> {
     if !payload.is_object() {
         return Err(wrong("must be a JSON object"));
     }
-    let chosen = match &payload["selections"]["instance"] {
-        Value::Null => return Ok(None),
-        Value::Array(names) if names.is_empty() => return Ok(None),
-        Value::Array(names) if names.len() == 1 => names[0].as_str(),
-        other => other.as_str(),
+    let selections = payload.get("selections");
+    let chosen = match selections.and_then(|selections| selections.get("instance")) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(names)) => match names.as_slice() {
+            [] => return Ok(None),
+            [name] => name.as_str(),
+            _ => None,
+        },
+        Some(other) => other.as_str(),
     };
     chosen.map_or_else(
         || Err(wrong("selects no single instance: give one name")),

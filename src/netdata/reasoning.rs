@@ -46,16 +46,13 @@ pub const COLUMNS: &[Column<Step>] = &[
 pub fn answer(row: &Row, help: &str) -> Value {
     let steps = steps(row);
     let colour = |step: &Step| step.colour;
-    let mut answer = table::answer((COLUMNS, &steps), colour, ("step", 1), help);
-    answer["group_by"] = json!({ "part": { "name": "Part", "columns": ["part"] } });
-    answer
+    let group_by = json!({ "part": { "name": "Part", "columns": ["part"] } });
+    let more = [("group_by", group_by)];
+    table::answer((COLUMNS, &steps), colour, ("step", 1), help, &more)
 }
 
 /// The reasoning, in order.
 fn steps(row: &Row) -> Vec<Step> {
-    let mut steps = Steps::default();
-    let verdict = steps.add("verdict", row.verdict().name(), row.verdict().meaning());
-    verdict.colour = diagnosis::colour(row);
     let status = match &row.known {
         None => "it never answered: nothing is known of it".to_owned(),
         Some(known) if row.up => format!("answered {} seconds ago", known.age.as_secs()),
@@ -64,57 +61,78 @@ fn steps(row: &Row) -> Vec<Step> {
             known.age.as_secs()
         ),
     };
-    let status = steps.add("data", diagnosis::status(row), &status);
-    if !row.up {
-        status.colour = Colour::Error;
-    }
+    let verdict = row.verdict();
+    let mut steps = vec![
+        Step {
+            colour: diagnosis::colour(row),
+            ..Step::of("verdict", verdict.name(), verdict.meaning())
+        },
+        Step {
+            colour: if row.up {
+                Colour::Normal
+            } else {
+                Colour::Error
+            },
+            ..Step::of("data", diagnosis::status(row), &status)
+        },
+    ];
     if let Some(known) = &row.known {
         reasoning(&mut steps, row, known);
     }
-    steps.0
+    for (step, number) in steps.iter_mut().zip(1..) {
+        step.number = number;
+    }
+    steps
 }
 
-fn reasoning(steps: &mut Steps, row: &Row, known: &Known) {
+fn reasoning(steps: &mut Vec<Step>, row: &Row, known: &Known) {
     let found = &known.diagnosis;
-    for evidence in &found.evidence {
-        steps.evidence(evidence);
-    }
+    steps.extend(found.evidence.iter().map(Step::evidence));
     for ruled in &found.ruled_out {
-        steps.add("ruled out", ruled.verdict.name(), &ruled.reason);
+        steps.push(Step::of("ruled out", ruled.verdict.name(), &ruled.reason));
     }
     for what in &found.missing {
-        steps.add("missing", what, "could not be had and would have helped");
+        let told = "could not be had and would have helped";
+        steps.push(Step::of("missing", what, told));
     }
     if let Some(state) = known.defrag {
-        steps.add("active defrag", state.name(), &found.defrag_reason);
+        steps.push(Step::of(
+            "active defrag",
+            state.name(),
+            &found.defrag_reason,
+        ));
     }
     for risk in &found.risks {
         let name = risk.name.replace('_', " ");
-        let step = steps.add("risk", &name, &risk.why);
-        step.colour = diagnosis::colour_of(risk.severity);
+        steps.push(Step {
+            colour: diagnosis::colour_of(risk.severity),
+            ..Step::of("risk", &name, &risk.why)
+        });
     }
     for issue in &found.known_issues {
-        let step = steps.add("known issue", issue, "a defect of this version");
-        step.colour = Colour::Warning;
+        steps.push(Step {
+            colour: Colour::Warning,
+            ..Step::of("known issue", issue, "a defect of this version")
+        });
     }
     let (refused, given): (Vec<&Advice>, _) = found.advice.iter().partition(|a| a.refused);
     for advice in given {
-        let step = steps.advice("advice", advice);
-        step.gain = known.gain(advice.action);
-        step.command = row.command(advice);
+        steps.push(Step {
+            gain: known.gain(advice.action),
+            command: row.command(advice),
+            ..Step::advice("advice", advice)
+        });
     }
     for advice in refused {
-        steps.advice("not advised", advice);
+        steps.push(Step::advice("not advised", advice));
     }
 }
 
-#[derive(Default)]
-struct Steps(Vec<Step>);
-
-impl Steps {
-    fn add(&mut self, part: &'static str, subject: &str, text: &str) -> &mut Step {
-        self.0.push(Step {
-            number: self.0.len() + 1,
+impl Step {
+    /// Its number comes when all are there.
+    fn of(part: &'static str, subject: &str, text: &str) -> Self {
+        Self {
+            number: 0,
             part,
             subject: subject.to_owned(),
             value: None,
@@ -124,23 +142,23 @@ impl Steps {
             command: None,
             text: text.to_owned(),
             colour: Colour::Normal,
-        });
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+        }
     }
 
-    fn evidence(&mut self, evidence: &Evidence) {
-        let step = self.add("evidence", evidence.field, "");
-        step.value = evidence.value;
-        step.threshold = evidence.threshold;
-        step.relation = Some(evidence.relation.name());
+    fn evidence(evidence: &Evidence) -> Self {
+        Self {
+            value: evidence.value,
+            threshold: evidence.threshold,
+            relation: Some(evidence.relation.name()),
+            ..Self::of("evidence", evidence.field, "")
+        }
     }
 
-    fn advice(&mut self, part: &'static str, advice: &Advice) -> &mut Step {
+    fn advice(part: &'static str, advice: &Advice) -> Self {
         let name = advice.action.name().replace('_', " ");
         let text = [advice.why.as_str(), advice.caution.as_str()];
         let text: Vec<&str> = text.into_iter().filter(|text| !text.is_empty()).collect();
-        self.add(part, &name, &text.join("; "))
+        Self::of(part, &name, &text.join("; "))
     }
 }
 

@@ -198,7 +198,7 @@ impl Lines {
 
     fn string(&mut self, text: &str) {
         let end = text.char_indices().nth(LONGEST_TEXT);
-        let kept = end.map_or(text, |(at, _)| &text[..at]);
+        let kept = end.and_then(|(at, _)| text.get(..at)).unwrap_or(text);
         let quoted = Value::from(kept).to_string();
         if !quoted.contains(is_hidden) {
             return self.text.push_str(&quoted);

@@ -75,6 +75,10 @@ const _: () = assert!(
     "a wider set is needed"
 );
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it: a place that is not there does not compile"
+)]
 const fn widest() -> usize {
     let (mut widest, mut chart) = (0, 0);
     while chart < CHARTS.len() {
@@ -167,7 +171,10 @@ impl Stream {
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
-            let chart = &CHARTS[index];
+            let known = self.defined.get(index).copied();
+            let (Some(chart), Some(known)) = (CHARTS.get(index), known) else {
+                continue;
+            };
             let since = since.filter(|_| before & (1 << index) != 0);
             let out = &mut lines.output.values;
             let mut given: Dimensions = 0;
@@ -187,11 +194,12 @@ impl Stream {
             self.variables.tell(out, index, now);
             wire::end(out);
             self.fresh |= 1 << index;
-            let defined = self.defined[index];
-            if defined | given != defined || self.again & (1 << index) != 0 {
-                self.defined[index] = defined | given;
+            if known | given != known || self.again & (1 << index) != 0 {
+                if let Some(defined) = self.defined.get_mut(index) {
+                    *defined |= given;
+                }
                 self.again &= !(1 << index);
-                self.define(&mut lines, index, chart);
+                self.define(&mut lines, (index, chart), known | given);
             }
         }
         self.last = Some(at);
@@ -202,8 +210,8 @@ impl Stream {
     /// them anew.
     pub fn end(&mut self, output: &mut Output) {
         let mut lines = self.open(output);
-        for (index, chart) in CHARTS.iter().enumerate() {
-            if self.defined[index] != 0 {
+        for (index, (chart, defined)) in CHARTS.iter().zip(self.defined).enumerate() {
+            if defined != 0 {
                 let line = ChartLine {
                     obsolete: true,
                     ..self.chart_line(index, chart)
@@ -296,14 +304,14 @@ impl Stream {
         self.again = ALL;
     }
 
-    fn define(&self, lines: &mut Lines<'_>, index: usize, chart: &Chart) {
+    fn define(&self, lines: &mut Lines<'_>, (index, chart): (usize, &Chart), defined: Dimensions) {
         let out = self.definitions(lines);
         wire::chart(out, &self.chart_line(index, chart));
         if self.with_labels {
             self.labels(out);
         }
         for (place, dimension) in chart.dimensions.iter().enumerate() {
-            if self.defined[index] & (1 << place) != 0 {
+            if defined & (1 << place) != 0 {
                 wire::dimension(out, dimension.name, dimension.divisor);
             }
         }

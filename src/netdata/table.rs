@@ -132,25 +132,31 @@ impl Colour {
 }
 
 /// A whole answer: a table, sorted by a column, renewed every so many seconds. What
-/// else it has is added by who knows.
+/// else it has is in `more`, by who knows.
 #[must_use]
 pub fn answer<R>(
     (columns, rows): (&[Column<R>], &[R]),
     colour: fn(&R) -> Colour,
     (sorted_by, every): (&str, u32),
     help: &str,
+    more: &[(&str, Value)],
 ) -> Value {
     let (columns, data) = table(columns, rows, colour);
-    json!({
-        "status": 200,
-        "type": "table",
-        "has_history": false,
-        "help": help,
-        "update_every": every,
-        "columns": columns,
-        "data": data,
-        "default_sort_column": sorted_by,
-    })
+    let more = more.iter();
+    let more = more.map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let own = [
+        ("status", json!(200)),
+        ("type", json!("table")),
+        ("has_history", json!(false)),
+        ("help", json!(help)),
+        ("update_every", json!(every)),
+        ("columns", columns),
+        ("data", data),
+        ("default_sort_column", json!(sorted_by)),
+    ];
+    let own = own.into_iter();
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    Value::Object(own.chain(more).collect())
 }
 
 /// The `columns` and `data` of an answer. Behind the cells of each row stands its
@@ -165,7 +171,7 @@ pub fn table<R>(columns: &[Column<R>], rows: &[R], colour: fn(&R) -> Colour) -> 
     let data: Vec<Vec<Value>> = rows.iter().map(cells).collect();
     let mut named = Map::new();
     for (index, column) in columns.iter().enumerate() {
-        let most = data.iter().filter_map(|row| row[index].as_f64());
+        let most = data.iter().filter_map(|row| row.get(index)?.as_f64());
         let most = most.fold(0.0, f64::max);
         named.insert(column.id.to_owned(), described(index, column, most));
     }
@@ -176,28 +182,31 @@ pub fn table<R>(columns: &[Column<R>], rows: &[R], colour: fn(&R) -> Colour) -> 
 fn described<R>(index: usize, column: &Column<R>, most: f64) -> Value {
     let Look(kind, look, transform, decimals, units, sort, summary, filter) = column.kind.look();
     let key = column.kind == Kind::Key;
-    let mut described = json!({
-        "index": index,
-        "name": column.name,
-        "type": kind,
-        "visible": column.visible,
-        "visualization": look,
-        "value_options": { "transform": transform, "decimal_points": decimals, "units": units },
-        "units": units,
-        "sort": sort,
-        "sortable": column.kind != Kind::Long,
-        "sticky": key,
-        "unique_key": key,
-        "summary": summary,
-        "filter": filter,
-        "full_width": column.kind == Kind::Long,
-        "wrap": column.kind == Kind::Long,
-        "default_expanded_filter": column.kind == Kind::Badge,
-    });
+    let mut described = Map::new();
+    let mut say = |name: &str, value: Value| described.insert(name.to_owned(), value);
+    say("index", json!(index));
+    say("name", json!(column.name));
+    say("type", json!(kind));
+    say("visible", json!(column.visible));
+    say("visualization", json!(look));
+    say(
+        "value_options",
+        json!({ "transform": transform, "decimal_points": decimals, "units": units }),
+    );
+    say("units", json!(units));
+    say("sort", json!(sort));
+    say("sortable", json!(column.kind != Kind::Long));
+    say("sticky", json!(key));
+    say("unique_key", json!(key));
+    say("summary", json!(summary));
+    say("filter", json!(filter));
+    say("full_width", json!(column.kind == Kind::Long));
+    say("wrap", json!(column.kind == Kind::Long));
+    say("default_expanded_filter", json!(column.kind == Kind::Badge));
     if column.kind == Kind::SizeBar {
-        described["max"] = json!(most);
+        say("max", json!(most));
     }
-    described
+    Value::Object(described)
 }
 
 fn row_options(index: usize) -> Value {

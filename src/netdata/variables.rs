@@ -50,13 +50,14 @@ impl Variables {
     /// Works all out; gives those that have a value now.
     pub(super) fn follow(&mut self, derived: &Derived<'_>) -> Now {
         let (mut now, mut changed): (Set, Set) = (0, 0);
-        for (place, variable) in VARIABLES.iter().enumerate() {
+        let lasts = self.last.iter_mut();
+        for (place, (variable, last)) in VARIABLES.iter().zip(lasts).enumerate() {
             let Some(value) = (variable.value)(derived) else {
                 continue;
             };
             now |= 1 << place;
-            if value != self.last[place] {
-                self.last[place] = value;
+            if value != *last {
+                *last = value;
                 changed |= 1 << place;
             }
         }
@@ -72,12 +73,18 @@ impl Variables {
 
     /// Tells a chart, the one that is open, what it has not heard yet.
     pub(super) fn tell(&mut self, out: &mut String, chart: usize, now: Now) {
-        let mut due = self.owed[chart] & now.0;
-        self.owed[chart] &= !due;
-        while due != 0 {
-            let place = due.trailing_zeros() as usize;
-            wire::variable(out, VARIABLES[place].name, self.last[place]);
-            due &= due - 1;
+        let Some(owed) = self.owed.get_mut(chart) else {
+            return;
+        };
+        let due = *owed & now.0;
+        if due == 0 {
+            return;
+        }
+        *owed &= !due;
+        for (place, (variable, last)) in VARIABLES.iter().zip(self.last).enumerate() {
+            if due & (1 << place) != 0 {
+                wire::variable(out, variable.name, last);
+            }
         }
     }
 }
@@ -86,6 +93,10 @@ impl Variables {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now(Set);
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it: a place that is not there does not compile"
+)]
 const fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
@@ -102,6 +113,11 @@ const fn same(one: &str, other: &str) -> bool {
 }
 
 /// Where the first variable of this name is: its chart, and its place there.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the compiler runs it: what is not there does not compile"
+)]
 const fn first(name: &str) -> (usize, usize) {
     let mut chart = 0;
     while chart < CHARTS.len() {
@@ -117,6 +133,10 @@ const fn first(name: &str) -> (usize, usize) {
     panic!("a name from the table is in the table")
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it: a place that is not there does not compile"
+)]
 const fn count() -> usize {
     let (mut count, mut chart) = (0, 0);
     while chart < CHARTS.len() {
@@ -131,6 +151,10 @@ const fn count() -> usize {
     count
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it: a place that is not there does not compile"
+)]
 const fn distinct() -> [Variable; COUNT] {
     let mut found = [CHARTS[0].variables[0]; COUNT];
     let (mut count, mut chart) = (0, 0);
@@ -149,6 +173,10 @@ const fn distinct() -> [Variable; COUNT] {
     found
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it: a place that is not there does not compile"
+)]
 const fn of_charts() -> [Set; CHARTS.len()] {
     let mut sets = [0; CHARTS.len()];
     let mut chart = 0;

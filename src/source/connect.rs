@@ -312,7 +312,7 @@ impl Connection {
             return Ok(());
         }
         // Also where no reply ever comes.
-        way.nameless_until = Some(Instant::now() + REFUSED_EVERY);
+        way.nameless_until = Instant::now().checked_add(REFUSED_EVERY);
         let mut command = redis::cmd("CLIENT");
         command.arg("SETNAME").arg(NAME);
         match self.ask(&command).await {

@@ -99,7 +99,7 @@ impl Exchange {
         };
         let mut came = None;
         let mut scan = Scan::default();
-        let mut passed_over = 0;
+        let mut passed_over: usize = 0;
         loop {
             // A server that refuses a connection says why, and closes it: that is read
             // although nothing could be written any more.
@@ -112,13 +112,13 @@ impl Exchange {
                 Err(error) => return Err(Failed::Broken(error)),
             };
             // Each taken out by itself would cost the square of their number.
-            let mut begin = 0;
+            let mut begin: usize = 0;
             let end = loop {
                 let rest = buffer.get(begin..).unwrap_or_default();
                 match scan.end(rest, LONGEST_REPLY) {
                     // What a server says unasked (RESP3) is no reply.
                     Ok(Some(end)) if rest.first() == Some(&b'>') => {
-                        begin += end;
+                        begin = begin.saturating_add(end);
                         scan = Scan::default();
                     }
                     Ok(end) => break end,
@@ -126,12 +126,12 @@ impl Exchange {
                 }
             };
             buffer.drain(..begin);
-            passed_over += begin;
+            passed_over = passed_over.saturating_add(begin);
             if let Some(reply) = end.and_then(|end| buffer.get(..end)) {
                 self.owed = false;
                 return Ok(read(reply));
             }
-            if passed_over + buffer.len() > LONGEST_REPLY {
+            if passed_over.saturating_add(buffer.len()) > LONGEST_REPLY {
                 return Err(Failed::Broken(io::Error::other("its reply has no end")));
             }
         }

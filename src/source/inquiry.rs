@@ -195,7 +195,7 @@ impl Teller {
             .filter_map(|member| member.shard.as_deref())
         {
             replicas.extend(self.replicas(name).await?);
-            if primaries.len() + replicas.len() > MOST {
+            if primaries.len().saturating_add(replicas.len()) > MOST {
                 return Err(Trouble::NotTopology);
             }
         }

@@ -83,15 +83,16 @@ fn read<T>(file: &File, of: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     ROOM.with_borrow_mut(|room| {
         let mut end = 0;
         loop {
-            let length = file.read_at(&mut room[end..], end as u64)?;
-            end += length;
+            let free = room.get_mut(end..).unwrap_or_default();
+            let length = file.read_at(free, end as u64)?;
+            end = end.saturating_add(length);
             if length == 0 || end < room.len() {
-                return Ok(of(&room[..end]));
+                return Ok(of(room.get(..end).unwrap_or_default()));
             }
             if end >= LONGEST {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
-            room.resize(2 * end, 0);
+            room.resize(end.saturating_mul(2), 0);
         }
     })
 }

@@ -90,7 +90,8 @@ impl Keyring {
         }
         if let Some(reading) = &mut self.reading {
             // A program has had its time by then; a file may hang for good.
-            let Ok(read) = timeout(self.patience + GRACE, &mut reading.answer).await else {
+            let Ok(read) = timeout(self.patience.saturating_add(GRACE), &mut reading.answer).await
+            else {
                 return Err(Trouble::Secret(self.unanswered()));
             };
             let gone = || Err("reading secrets broke down, which is a defect".to_owned());
@@ -108,8 +109,12 @@ impl Keyring {
             return false;
         }
         let from_before = self.read_at < began;
-        self.failures = if from_before { 0 } else { self.failures + 1 };
-        self.again = Some(Instant::now() + self.pause());
+        self.failures = if from_before {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.again = Instant::now().checked_add(self.pause());
         from_before
     }
 
@@ -121,8 +126,8 @@ impl Keyring {
     fn keep(&mut self, read: Read) {
         self.again = None;
         if read.is_err() {
-            self.failures += 1;
-            self.again = Some(Instant::now() + self.pause());
+            self.failures = self.failures.saturating_add(1);
+            self.again = Instant::now().checked_add(self.pause());
         }
         self.last = Some(read);
     }

@@ -6,6 +6,9 @@
 //! Beside it reads what the kernel tells of instances on this machine.
 //! Knows jobs and samples; must not know the agent or the schedule.
 
+// Numbers here are others': none may wrap or panic.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod buffers;
 pub mod cgroup;
 pub mod claims;

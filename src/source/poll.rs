@@ -322,7 +322,7 @@ impl Poller {
         if let Some(kept) = &mut self.replies {
             kept.info = text.to_vec();
         }
-        let at = answered - self.epoch;
+        let at = answered.saturating_duration_since(self.epoch);
         let mut sample = match &self.server {
             Some(server) if request == FEW.as_slice() && !info.names_server() => {
                 if !self.remembered.is_of(server, &info) {
@@ -338,7 +338,7 @@ impl Poller {
                 sample
             }
         };
-        sample.round_trip = Some(answered - asked);
+        sample.round_trip = Some(answered.saturating_duration_since(asked));
         Some(sample)
     }
 

@@ -120,7 +120,7 @@ fn container(cgroup: &str) -> Option<String> {
     let paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     let mut words = paths.flat_map(|path| path.split(['/', '-', '.', ':']));
     let id = words.find(|word| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit()))?;
-    Some(id[..12].to_owned())
+    Some(id.chars().take(12).collect())
 }
 
 /// What kind of server its title says it is; `None` where that is not a store of

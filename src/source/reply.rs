@@ -6,6 +6,9 @@
 /// Longest line: simple strings, errors, numbers, lengths.
 const LONGEST_LINE: usize = 64 << 10;
 
+/// What ends a line and a text.
+const LINE_END: &[u8] = b"\r\n";
+
 /// What no server that keeps the protocol sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
@@ -41,7 +44,7 @@ impl Scan {
     /// It is no reply, or one of more than `most` bytes or too many values.
     pub fn end(&mut self, bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
         while self.wanted > 0 {
-            if self.values + self.wanted > MOST_VALUES {
+            if self.values.saturating_add(self.wanted) > MOST_VALUES {
                 return Err(Malformed);
             }
             let Some((line, mut next)) = line(bytes, self.at)? else {
@@ -56,9 +59,10 @@ impl Scan {
                         if length > most {
                             return Err(Malformed);
                         }
-                        next += length;
-                        match bytes.get(next..next + 2) {
-                            Some(b"\r\n") => next += 2,
+                        let end = next.checked_add(length).ok_or(Malformed)?;
+                        next = end.checked_add(LINE_END.len()).ok_or(Malformed)?;
+                        match bytes.get(end..next) {
+                            Some(LINE_END) => {}
                             Some(_) => return Err(Malformed),
                             None => return Ok(None),
                         }
@@ -67,12 +71,12 @@ impl Scan {
                 b'*' | b'~' | b'>' => more = count(rest)?.unwrap_or(0),
                 b'%' => more = pairs(rest)?,
                 // Attributes stand before the value that they are about.
-                b'|' => more = pairs(rest)? + 1,
+                b'|' => more = pairs(rest)?.saturating_add(1),
                 _ => return Err(Malformed),
             }
             self.at = next;
-            self.values += 1;
-            self.wanted = self.wanted - 1 + more;
+            self.values = self.values.saturating_add(1);
+            self.wanted = self.wanted.saturating_sub(1).saturating_add(more);
         }
         Ok(Some(self.at))
     }
@@ -96,12 +100,18 @@ pub fn text(reply: &[u8]) -> Option<&[u8]> {
 /// The line that begins at `at`, without its end, and what stands behind it.
 fn line(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Malformed> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let seen = &rest[..rest.len().min(LONGEST_LINE)];
-    match seen.windows(2).position(|pair| pair == b"\r\n") {
-        Some(length) => Ok(Some((&rest[..length], at + length + 2))),
-        None if seen.len() == LONGEST_LINE => Err(Malformed),
-        None => Ok(None),
-    }
+    let seen = rest.get(..LONGEST_LINE).unwrap_or(rest);
+    let ends = seen
+        .windows(LINE_END.len())
+        .position(|pair| pair == LINE_END);
+    let Some(line) = ends.and_then(|length| seen.get(..length)) else {
+        let is_long = seen.len() == LONGEST_LINE;
+        return if is_long { Err(Malformed) } else { Ok(None) };
+    };
+    let behind = at
+        .checked_add(line.len())
+        .and_then(|end| end.checked_add(LINE_END.len()));
+    Ok(Some((line, behind.ok_or(Malformed)?)))
 }
 
 /// A length or a number of values; `None` stands for nothing at all: -1.

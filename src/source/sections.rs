@@ -72,7 +72,7 @@ impl Remembered {
             .uptime_in_seconds
             .is_none_or(|seconds| seconds < YOUNG);
         *self = Self {
-            due: (!young).then(|| sample.at + WHOLE_EVERY),
+            due: (!young).then(|| sample.at.saturating_add(WHOLE_EVERY)),
             uptime: fields.uptime_in_seconds,
             process_id: fields.process_id,
             volatile_keys: sample.volatile_keys,

@@ -133,13 +133,14 @@ impl Setup {
         of: &mut Asked<'_>,
     ) -> bool {
         // Also where no reply ever comes.
-        self.settings_due = now + SETTINGS_EVERY;
+        self.settings_due = now.saturating_add(SETTINGS_EVERY);
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("*defrag*");
         match connection.ask(&command).await {
             Ok(reply) => {
                 let texts = texts(&reply);
-                let pairs = texts.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+                let pairs = texts.as_chunks().0.iter();
+                let pairs = pairs.map(|[name, value]| (*name, *value));
                 if let Some(kept) = &mut of.replies {
                     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
                     kept.settings = pairs.clone().map(owned).collect();
@@ -151,7 +152,7 @@ impl Setup {
             Err(trouble) if trouble.is_passing() => true,
             Err(trouble) => {
                 self.settings = DefragConfig::default();
-                self.settings_due = now + REFUSED_EVERY;
+                self.settings_due = now.saturating_add(REFUSED_EVERY);
                 if !std::mem::replace(&mut self.settings_refused, true) {
                     let remedy = permissions::remedy(Command::ConfigGet, &trouble, of.server);
                     log::info!(

@@ -51,7 +51,8 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let word = |at: usize| {
-        let digits = address.get(at * 8..at * 8 + 8)?;
+        let (digits, _) = address.as_bytes().as_chunks::<8>();
+        let digits = str::from_utf8(digits.get(at)?).ok()?;
         Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
     };
     let ip = match address.len() {

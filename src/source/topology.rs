@@ -47,9 +47,9 @@ impl Told {
     /// The value of a name in a flat list of names and values.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Told> {
-        let mut pairs = self.items().chunks_exact(2);
-        let found = pairs.find(|pair| pair[0].text() == Some(name))?;
-        Some(&found[1])
+        let mut pairs = self.items().as_chunks().0.iter();
+        let found = pairs.find(|[own, _]| own.text() == Some(name));
+        found.map(|[_, value]| value)
     }
 
     /// A port that stands there as a number or as digits.

@@ -74,7 +74,7 @@ fn told_time(run: &mut PluginRun, id: &str) -> f64 {
 fn arrivals(run: &PluginRun, job: &str) -> Vec<f64> {
     let begin = format!("BEGIN 'redis_frag_{job}.status'");
     let lines = run.lines();
-    let of = |(at, line): &(Duration, String)| line.starts_with(&begin).then(|| at.as_secs_f64());
+    let of = |(at, line): &(Duration, String)| line.starts_with(&begin).then_some(at.as_secs_f64());
     lines.iter().filter_map(of).collect()
 }
 

@@ -87,11 +87,11 @@ pub fn cells(sizes: &[i64], width: usize) -> Vec<usize> {
         .iter()
         .map(|part| usize::try_from(part / total).unwrap_or(width))
         .collect();
-    let mut by_rest: Vec<usize> = (0..sizes.len()).collect();
-    by_rest.sort_by_key(|at| std::cmp::Reverse(scaled[*at] % total));
     let left = width.saturating_sub(cells.iter().sum());
-    for at in by_rest.into_iter().take(left) {
-        cells[at] += 1;
+    let mut by_rest: Vec<_> = scaled.iter().zip(&mut cells).collect();
+    by_rest.sort_by_key(|(part, _)| std::cmp::Reverse(*part % total));
+    for (_, cell) in by_rest.into_iter().take(left) {
+        *cell += 1;
     }
     cells
 }

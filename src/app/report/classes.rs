@@ -200,8 +200,8 @@ impl Page<'_> {
     fn waste_bar(&self, class: &SizeClass, worst: u64, room: usize) -> String {
         let wasted = class.wasted().unwrap_or(0).cast_signed();
         let sizes = [wasted, worst.cast_signed().saturating_sub(wasted)];
-        let cells = bar::cells(&sizes, room)[0];
-        self.style.paint("7;31", &"x".repeat(cells))
+        let cells = bar::cells(&sizes, room).into_iter().next();
+        self.style.paint("7;31", &"x".repeat(cells.unwrap_or(0)))
     }
 
     /// Which values are in the worst classes.
@@ -265,21 +265,19 @@ impl Page<'_> {
         }
         self.title("Arenas");
         let columns = if self.style.width < 60 { 2 } else { 3 };
-        let head = ["allocated", "wasted", "dirty"].map(|title| format!("{title:>12}"));
-        let head = format!("{:9}{}", "", head[..columns].concat());
+        let head = ["allocated", "wasted", "dirty"].into_iter().take(columns);
+        let head: String = head.map(|title| format!("{title:>12}")).collect();
+        let head = format!("{:9}{head}", "");
         self.line(&self.style.paint(DIM, &head));
         for arena in &classes.arenas {
             let figures = [arena.totals.allocated, arena.wasted, arena.totals.dirty];
-            let figures = figures.map(|figure| {
+            let figures = figures.into_iter().take(columns).map(|figure| {
                 let shown = figure.map_or("-".to_owned(), |figure| bytes(figure.cast_signed()));
                 format!("{shown:>12}")
             });
+            let figures: String = figures.collect();
             let whose = if arena.of_lua { "  Lua's" } else { "" };
-            self.line(&format!(
-                "{:>7}  {}{whose}",
-                arena.index,
-                figures[..columns].concat()
-            ));
+            self.line(&format!("{:>7}  {figures}{whose}", arena.index));
         }
         if classes.arenas.iter().any(|arena| arena.of_lua) {
             let text = "Lua's waste is not in the sum: active defrag does not reach it.";

@@ -132,7 +132,9 @@ impl<'a> Reader<'a> {
         // `arena_init_huge`). Redis creates one, for Lua, before anybody else can
         // (eval.c `scriptingInit`, 7.4.1; redis#13133).
         let own = self.automatic.filter(|arenas| *arenas > 0);
-        let own = own.map(|arenas| arenas + u64::from(self.oversize.is_some_and(|size| size > 0)));
+        let own = own.map(|arenas| {
+            arenas.saturating_add(u64::from(self.oversize.is_some_and(|size| size > 0)))
+        });
         let created = |arena: &&mut Arena| {
             let index = arena.index.map(u64::from);
             own.is_some_and(|own| index >= Some(own))

@@ -1,0 +1,121 @@
+//! What a server sends, whatever it is: where a reply ends does not depend on how it
+//! comes in, its text is what the client library reads, and members of a cluster are
+//! read of it without harm.
+//!
+//! The first byte says in pieces of what size it comes.
+
+use redis::Value;
+use redis_frag::source::cluster::{self, Way};
+use redis_frag::source::exchange::{Exchange, Failed};
+use redis_frag::source::inquiry::told;
+use redis_frag::source::reply::{self, Malformed, Scan};
+use redis_frag::source::sentinel;
+use tokio::io::{AsyncWriteExt, duplex};
+
+/// Longest reply that is taken here.
+const MOST: usize = 1 << 20;
+
+/// Longest that an exchange takes.
+const LONGEST: usize = 4 << 20;
+
+/// Bytes are what a server sends.
+pub fn body(bytes: &[u8]) {
+    let (size, bytes) = bytes.split_first().unwrap_or((&1, &[]));
+    let size = usize::from(*size).max(1);
+    let whole = Scan::default().end(bytes, MOST);
+    let mut scan = Scan::default();
+    let mut ends = (1..=bytes.len().div_ceil(size)).map(|piece| {
+        let came = &bytes[..(piece * size).min(bytes.len())];
+        scan.end(came, MOST)
+    });
+    let pieced = ends.find(|end| *end != Ok(None)).unwrap_or(Ok(None));
+    assert_eq!(pieced, whole);
+    let library = redis::parse_redis_value(bytes);
+    match whole {
+        Ok(Some(end)) => {
+            assert!(end <= bytes.len());
+            assert_eq!(reply::text(&bytes[..end]), reply::text(bytes));
+            if let Ok(value) = redis::parse_redis_value(&bytes[..end]) {
+                assert_eq!(library.as_ref(), Ok(&value));
+                read(&bytes[..end], &value);
+            }
+        }
+        Ok(None) => assert!(library.is_err(), "{library:?} is waited for"),
+        Err(Malformed) => {}
+    }
+    exchanged(bytes, size);
+}
+
+/// A reply that the client library reads.
+fn read(reply: &[u8], value: &Value) {
+    let text = match value {
+        Value::BulkString(bytes) => Some(&**bytes),
+        Value::VerbatimString {
+            text,
+            format: redis::VerbatimFormat::Text,
+        } => Some(text.as_bytes()),
+        _ => None,
+    };
+    assert_eq!(reply::text(reply), text, "{value:?}");
+    let told = told(value);
+    let way = Way {
+        host: "h",
+        tls: true,
+        verified: true,
+    };
+    let _ = cluster::shards(&told, way);
+    if let Some(text) = told.text() {
+        let _ = cluster::nodes(text, way);
+    }
+    let primaries = sentinel::primaries(&told).unwrap_or_default();
+    let replicas = sentinel::replicas(&told, "one").unwrap_or_default();
+    let both = primaries.len() + replicas.len();
+    assert!(sentinel::merged(primaries, replicas).len() <= both);
+}
+
+/// The same bytes over a stream: what is read is the first reply that was asked for.
+fn exchanged(bytes: &[u8], size: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let read = runtime.unwrap().block_on(async {
+        let (ours, mut theirs) = duplex(1 << 12);
+        let asked = async {
+            let mut exchange = Exchange::new(ours);
+            exchange.ask_text(b"PING\r\n", <[u8]>::to_vec).await
+        };
+        let sent = async {
+            for piece in bytes.chunks(size) {
+                if theirs.write_all(piece).await.is_err() {
+                    break;
+                }
+            }
+            let _ = theirs.shutdown().await;
+        };
+        tokio::join!(asked, sent).0
+    });
+    let mut rest = bytes;
+    let end = loop {
+        match Scan::default().end(rest, LONGEST) {
+            // What comes unasked is passed over.
+            Ok(Some(end)) if rest.starts_with(b">") => rest = &rest[end..],
+            end => break end,
+        }
+    };
+    let Ok(end) = end else {
+        assert!(matches!(read, Err(Failed::NoReply)), "{read:?}");
+        return;
+    };
+    let Some(end) = end else {
+        assert!(matches!(read, Err(Failed::Broken(_))), "{read:?}");
+        return;
+    };
+    let value = redis::parse_redis_value(&rest[..end]);
+    match (read, value) {
+        (Ok(Ok(text)), Ok(Value::BulkString(bytes))) => assert_eq!(text, bytes),
+        (Ok(Ok(read)), Ok(Value::VerbatimString { text, .. } | Value::SimpleString(text))) => {
+            assert_eq!(read, text.into_bytes())
+        }
+        (Ok(Err(read)), Ok(value)) => assert_eq!(read, value),
+        (Err(Failed::NoReply), Err(_)) => {}
+        (read, value) => panic!("{read:?} of {value:?}"),
+    }
+}
