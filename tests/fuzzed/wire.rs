@@ -4,8 +4,6 @@
 //!
 //! Built of the bytes.
 
-use std::time::Duration;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
