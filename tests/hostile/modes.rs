@@ -158,3 +158,25 @@ fn check_config_tells_of_all_files_with_secrets() {
     }
     assert!(!check().contains(": warning: mode"));
 }
+
+#[test]
+fn a_password_file_of_the_command_line_is_looked_at_too() {
+    let server = Server::builder(Kind::Redis70).password(SECRETS[0]).start();
+    let dir = process::short_dir();
+    let file = dir.path().join("password");
+    fs::write(&file, SECRETS[0]).unwrap();
+    for (mode, warned) in [(0o644, 1), (0o600, 0)] {
+        set(&file, mode);
+        let mut diagnose = command();
+        diagnose.args(["diagnose", &server.unix_address(), "--password-file"]);
+        let output = diagnose.arg(&file).output().unwrap();
+        assert!(
+            stdout(&output).contains("redis 7.0.15"),
+            "{}",
+            stdout(&output)
+        );
+        let log = stderr(&output);
+        assert_eq!(told(&log, &file, "0644", "0640"), warned, "{log}");
+        assert_eq!(log.lines().count(), warned, "{log}");
+    }
+}

@@ -180,7 +180,8 @@ fn a_flood_within_the_bound_is_read_and_not_kept() {
     run.with_checker(|checker| {
         checker.assert_clean();
         let ratio = checker.chart("redis_frag_text.ratio").unwrap();
-        assert!(ratio.labels["allocator"].len() <= 200, "{:?}", ratio.labels);
+        // Of two that say who allocates, the one that can be a server's.
+        assert_eq!(ratio.labels["allocator"], "jemalloc-5.3.0");
     });
     assert!(run.stderr().len() < 10_000, "{}", run.stderr());
     run.close_stdin();
