@@ -11,7 +11,7 @@ shift || true
 
 missing() {
     echo "fuzz: left out: $1"
-    [[ ${FUZZ_LENIENT-} = 1 ]] && exit 0
+    if [[ ${FUZZ_LENIENT-} = 1 ]]; then exit 0; fi
     exit 1
 }
 
