@@ -2,7 +2,8 @@
 # Fuzzes every target of fuzz/targets for so many seconds each: fuzz/run.sh [SECONDS] [TARGET …].
 # Seeds are the captures and recordings of the tests. What is found goes to fuzz/artifacts;
 # put it into tests/fixtures/fuzzed/TARGET, where the tests run it from then on.
-# Without the tools it ends with an error, with FUZZ_LENIENT=1 without one.
+# Without the tools it ends with an error, with FUZZ_LENIENT=1 without one. FUZZ_JOBS
+# targets run at a time (1).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -10,7 +11,7 @@ shift || true
 
 missing() {
     echo "fuzz: left out: $1"
-    [[ ${FUZZ_LENIENT-} = 1 ]] && exit 0
+    if [[ ${FUZZ_LENIENT-} = 1 ]]; then exit 0; fi
     exit 1
 }
 
@@ -35,7 +36,7 @@ counted() {
 one() {
     local target=$1 corpus=fuzz/corpus/$1 log=fuzz/target/$1.log
     shift
-    local seeds=() options=(-max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=1024)
+    local seeds=() options=(-max_total_time="$seconds" -max_len=65536 -timeout=30 -rss_limit_mb=1024)
     local folder artifacts=fuzz/artifacts/$target/
     for folder in "$@" "tests/fixtures/fuzzed/$target"; do
         if [[ -d $folder ]]; then seeds+=("$folder"); fi
@@ -52,10 +53,14 @@ one() {
     fi
 }
 
+# So many at a time.
+jobs=${FUZZ_JOBS:-1}
 failed=0
 while read -r target folders; do
     if [[ $# -gt 0 && " $* " != *" $target "* ]]; then continue; fi
+    if [[ $(jobs -rp | wc -l) -ge $jobs ]]; then wait -n || failed=1; fi
     # shellcheck disable=SC2086
-    one "$target" $folders </dev/null || failed=1
+    one "$target" $folders </dev/null &
 done <fuzz/targets
+while [[ -n $(jobs -p) ]]; do wait -n || failed=1; done
 exit "$failed"

@@ -2,7 +2,7 @@
 //! comes in, its text is what the client library reads, and members of a cluster are
 //! read of it without harm.
 //!
-//! The first byte says in pieces of what size it comes.
+//! Its length says in pieces of what size it comes.
 
 use redis::Value;
 use redis_frag::source::cluster::{self, Way};
@@ -15,13 +15,15 @@ use tokio::io::{AsyncWriteExt, duplex};
 /// Longest reply that is taken here.
 const MOST: usize = 1 << 20;
 
+/// More is read at once where less waits.
+const LARGEST_PIECE: usize = 200;
+
 /// Longest that an exchange takes.
 const LONGEST: usize = 4 << 20;
 
 /// Bytes are what a server sends.
 pub fn body(bytes: &[u8]) {
-    let (size, bytes) = bytes.split_first().unwrap_or((&1, &[]));
-    let size = usize::from(*size).max(1);
+    let size = 1 + bytes.len() % LARGEST_PIECE;
     let whole = Scan::default().end(bytes, MOST);
     let mut scan = Scan::default();
     let mut ends = (1..=bytes.len().div_ceil(size)).map(|piece| {

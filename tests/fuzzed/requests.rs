@@ -12,7 +12,8 @@ use crate::support::checker::Checker;
 
 /// Bytes are what comes by stdin.
 pub fn body(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
+    // The strict reader takes that character for bytes that are no text.
+    let text = String::from_utf8_lossy(bytes).replace(char::REPLACEMENT_CHARACTER, "?");
     let mut reader = Reader::default();
     let mut requests: Vec<Request> = Vec::new();
     for line in text.lines() {

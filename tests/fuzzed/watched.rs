@@ -44,6 +44,8 @@ pub struct Watched {
     agent: Checker,
     /// Who answered last.
     pub known: Option<Arc<Server>>,
+    /// Every label that the operator gave it; a chart keeps those of its last definition.
+    labels: Vec<(String, String)>,
     /// Every value that was said, by chart and dimension.
     said: BTreeMap<(&'static str, &'static str), Vec<i64>>,
 }
@@ -53,6 +55,7 @@ impl Watched {
     pub fn new(identity: Identity, thresholds: Thresholds, agent: &str) -> Self {
         Self {
             stream: Stream::new(identity.clone(), true),
+            labels: identity.labels.clone().into_iter().collect(),
             identity,
             thresholds,
             history: History::default(),
@@ -102,8 +105,8 @@ impl Watched {
 
     /// The operator gives it other labels.
     pub fn relabel(&mut self, labels: BTreeMap<String, String>) {
-        self.stream.relabel(labels.clone());
-        self.identity.labels = labels;
+        self.labels.extend(labels.clone());
+        self.stream.relabel(labels);
     }
 
     /// Its charts are taken off the dashboard.
@@ -144,7 +147,7 @@ impl Watched {
             assert_eq!(of("instance"), Some(&*kept(&self.identity.name)));
             assert_eq!(of("address"), Some(&*kept(&self.identity.address)));
             for own in id.labels.keys().filter(|name| !LABELS.contains(&&***name)) {
-                let mut said = self.identity.labels.iter();
+                let mut said = self.labels.iter();
                 let is = |value: &str| Some(&*kept(value)) == of(own);
                 assert!(said.any(|(_, value)| is(value)), "{own} in {:?}", id.labels);
             }
