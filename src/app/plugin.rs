@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -117,10 +118,19 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
         .build()?;
     let configured = Configured::new(files, roster);
     let watching = watch_all(configured, loaded, functions, ended);
-    let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(watching)));
+    let done = finish(runtime, watching);
+    writer.drain(PATIENCE);
+    done
+}
+
+/// Does what there is to do, and says how it ended.
+fn finish(
+    runtime: Runtime,
+    work: impl Future<Output = Result<(), PluginError>>,
+) -> Result<(), PluginError> {
+    let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
     // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
-    writer.drain(PATIENCE);
     done.unwrap_or(Err(PluginError::Broken("main")))
 }
 
@@ -238,6 +248,24 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(20), watching).await
         };
         runtime.block_on(watching).unwrap()
+    }
+
+    /// Though something hangs in a thread of its own.
+    #[test]
+    fn a_defect_met_by_the_main_thread_is_an_error_at_once() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let start = Instant::now();
+        let (let_go, hangs) = std::sync::mpsc::channel::<()>();
+        let done = finish(runtime, async move {
+            tokio::task::spawn_blocking(move || hangs.recv());
+            tokio::task::yield_now().await;
+            panic!("made up")
+        });
+        let told = done.unwrap_err().to_string();
+        assert!(told.starts_with("the thread main broke down"), "{told}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        drop(let_go);
     }
 
     /// So that the process ends with an error, and agents start it again.

@@ -189,6 +189,50 @@ mod tests {
         }
     }
 
+    /// What functions there are is told once, whatever else an agent that is stuck loses.
+    #[test]
+    fn the_announcement_outlives_what_is_thrown_away() {
+        use std::io::{self, Write};
+        use std::sync::mpsc;
+
+        use crate::netdata::queue::MOST_DEFINITIONS;
+        use crate::netdata::stream::Output;
+
+        struct Stuck(mpsc::Receiver<()>, mpsc::Sender<String>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.1.send(text).map_err(io::Error::other)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (let_go, gate) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let writer = Writer::start(Stuck(gate, tell), |_| {}).unwrap();
+        let registry = Registry::announcing(writer.clone(), "FUNCTION x\n".to_owned());
+        writer.write(|said| said.values.push_str("first\n"));
+        // It is in the middle of these.
+        while !writer.is_writing() {
+            std::thread::yield_now();
+        }
+        watched(&registry, "a", &[Some(FRAGMENTED)]);
+        let lost = writer.lost();
+        while writer.lost() == lost {
+            writer.send(&Output {
+                definitions: "d".repeat(MOST_DEFINITIONS / 2),
+                values: String::new(),
+            });
+        }
+        drop(let_go);
+        writer.drain(Duration::from_secs(20));
+        let told: String = told.try_iter().collect();
+        assert_eq!(told, "first\nFUNCTION x\n");
+    }
+
     #[test]
     fn what_hangs_keeps_its_last_words_and_says_how_old_they_are() {
         let registry = Registry::default();

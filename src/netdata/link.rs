@@ -161,6 +161,12 @@ impl Writer {
         self.shared.lock().queue.is_behind()
     }
 
+    /// Whether lines are on their way that can be taken back no more.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.shared.lock().writing
+    }
+
     /// Waits until the agent has taken everything, but no longer than `patience`.
     pub fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;

@@ -118,9 +118,28 @@ fn it_ends_with_who_started_it_though_its_pipes_stay_open() {
 /// What is ended from outside is started again by the agent, and its charts go on.
 #[test]
 fn an_agent_starts_a_plugin_again_that_was_ended() {
+    let agent = assert_started_again(Path::new(BINARY));
+    assert!(!agent.log().contains(WITH_AN_ERROR), "{}", agent.log());
+}
+
+/// As it does with a thread that broke down.
+#[test]
+fn an_agent_starts_a_plugin_again_that_ended_with_an_error() {
+    let dir = process::short_dir();
+    let path = dir.path().join("fails");
+    let script = format!("#!/bin/bash\ntrap 'kill %1' TERM\n{BINARY} \"$@\" <&0 &\nwait\nexit 1\n");
+    std::fs::write(&path, script).unwrap();
+    let agent = assert_started_again(&path);
+    assert!(agent.log().contains(WITH_AN_ERROR), "{}", agent.log());
+}
+
+/// What 1.37 says of it.
+const WITH_AN_ERROR: &str = "exited with error code 1";
+
+fn assert_started_again(program: &Path) -> Agent {
     let server = Server::start(Kind::Valkey91);
     let agent = Agent::builder()
-        .plugin(Path::new(BINARY))
+        .plugin(program)
         .user_config("redis-frag.conf", &jobs(&[&server]))
         .start();
     let before = running(&agent, 1);
@@ -133,10 +152,16 @@ fn an_agent_starts_a_plugin_again_that_was_ended() {
     wait_collected(&agent, now());
     // What 1.37 says of every plugin that ends.
     let expected = |line: &String| {
-        line.contains("read failed: end of file") || line.contains("disconnected after")
+        let said = [
+            "read failed: end of file",
+            "disconnected after",
+            "exited with",
+        ];
+        said.iter().any(|words| line.contains(words))
     };
     let complaints = agent.complaints();
     assert!(complaints.iter().all(expected), "{complaints:?}");
+    agent
 }
 
 /// A call that hangs holds nobody up at the end, and the plugin that comes after knows

@@ -99,7 +99,7 @@ fn assert_in_order(checker: &Checker, name: &str) -> Option<i64> {
 fn an_agent_that_does_not_read_for_a_minute_costs_little_and_gets_the_newest() {
     // What waits for it: some 2 MiB (`queue::MOST_LATE`), in buffers that grow by doubling;
     // and what is allocated while definitions are made.
-    const MOST: u64 = 8 << 20;
+    const MOST: u64 = 4 << 20;
     const UNREAD: Duration = Duration::from_secs(60);
     // What waits is no older than two rounds of a second; a busy machine may be late with
     // one more.
