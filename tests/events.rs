@@ -208,7 +208,7 @@ fn defragment(server: &Server) {
     server.fill(24 << 20);
     server.delete_random(60);
     for (name, value) in [
-        ("active-defrag-ignore-bytes", "1mb"),
+        ("active-defrag-ignore-bytes", "64kb"),
         ("active-defrag-threshold-lower", "1"),
         ("active-defrag-cycle-min", "5"),
         ("activedefrag", "yes"),

@@ -103,7 +103,7 @@ fn a_clock_that_is_set_costs_no_second_and_no_wrong_value() {
         clock.set(ahead);
         scene.run.expect(SOON, "the next seconds", |c| {
             let grown = count(c).into_iter().zip(from);
-            grown.into_iter().all(|(now, from)| now >= from + 3)
+            grown.into_iter().all(|(now, from)| now >= from + 2)
         });
         let told = told_time(&mut scene.run, &format!("step{number}"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -160,7 +160,7 @@ fn a_stop_and_a_suspended_machine_are_one_gap_and_no_burst() {
             let now = JOBS.map(|job| blocks(c, job, "status"));
             now.iter()
                 .zip(before)
-                .all(|(now, before)| *now >= before + 4)
+                .all(|(now, before)| *now >= before + 3)
         });
         for (job, before) in JOBS.into_iter().zip(before) {
             let arrivals = arrivals(run, job);

@@ -128,7 +128,7 @@ fn assert_is_charted(scene: &Scene, server: &Server, addresses: &[String; 2]) {
     let (allocator_before, before) = (count(&allocators), count(&["ratio", "status"]));
     for job in JOBS {
         run.expect(SOON, "rates and some seconds", |c| {
-            blocks(c, job, "ratio") > before[3] + 3 && labels(c, job, "defrag_moves") == wanted
+            blocks(c, job, "ratio") > before[3] + 2 && labels(c, job, "defrag_moves") == wanted
         });
         assert_tells(run, job, server);
     }
