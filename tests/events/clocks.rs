@@ -20,30 +20,47 @@ const JOBS: [&str; 3] = ["one", "steady_redis", "steady_valkey"];
 const APART: std::ops::Range<f64> = 0.2..2.0;
 
 /// A wall clock of the plugin's own.
-struct Clock(TempDir);
+struct Clock {
+    dir: TempDir,
+    /// The process that has it.
+    of: Option<u32>,
+}
 
 impl Clock {
     fn new() -> Self {
-        let clock = Self(process::short_dir());
+        let clock = Self {
+            dir: process::short_dir(),
+            of: None,
+        };
         clock.set(0.0);
         clock
     }
 
     /// Sets it to this many seconds from the true time.
     fn set(&self, ahead: f64) {
-        let (new, file) = (self.0.path().join("new"), self.0.path().join("clock"));
+        let (new, file) = (self.dir.path().join("new"), self.dir.path().join("clock"));
         std::fs::write(&new, format!("{ahead:+}")).unwrap();
         std::fs::rename(new, file).unwrap();
     }
 
-    fn of(&self, plugin: PluginBuilder) -> PluginBuilder {
-        let file = self.0.path().join("clock");
+    fn given_to(&self, plugin: PluginBuilder) -> PluginBuilder {
+        let file = self.dir.path().join("clock");
         plugin
             .env("LD_PRELOAD", library().to_str().unwrap())
             .env("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap())
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .version("v2.10.0")
+    }
+}
+
+impl Drop for Clock {
+    /// The library's own shared memory stays behind a process that is killed.
+    fn drop(&mut self) {
+        for name in ["faketime_shm", "sem.faketime_sem"] {
+            let left = self.of.map(|pid| format!("/dev/shm/{name}_{pid}"));
+            let _ = left.map(std::fs::remove_file);
+        }
     }
 }
 
@@ -91,9 +108,10 @@ const STEPS: [(f64, bool); 6] = [
 #[test]
 fn a_clock_that_is_set_costs_no_second_and_no_wrong_value() {
     let server = Server::start(Kind::Redis82);
-    let clock = Clock::new();
+    let mut clock = Clock::new();
     let config = jobs(&[("one", &server.unix_address())]);
-    let mut scene = Scene::with(&config, |plugin| clock.of(plugin));
+    let mut scene = Scene::with(&config, |plugin| clock.given_to(plugin));
+    clock.of = Some(scene.run.pid());
     scene
         .run
         .expect(SOON, "all charts", |c| all_charts(c, "one"));
@@ -136,9 +154,10 @@ fn a_clock_that_is_set_costs_no_second_and_no_wrong_value() {
 #[test]
 fn a_stop_and_a_suspended_machine_are_one_gap_and_no_burst() {
     let server = Server::start(Kind::Redis62);
-    let clock = Clock::new();
+    let mut clock = Clock::new();
     let config = jobs(&[("one", &server.tcp_address())]);
-    let scene = Scene::with(&config, |plugin| clock.of(plugin));
+    let scene = Scene::with(&config, |plugin| clock.given_to(plugin));
+    clock.of = Some(scene.run.pid());
     let run = &scene.run;
     run.expect(SOON, "all charts", |c| all_charts(c, "one"));
     let servers: Vec<&Server> = scene.healthy.iter().map(|(_, server)| server).collect();
