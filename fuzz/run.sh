@@ -4,6 +4,7 @@
 # put it into tests/fixtures/fuzzed/TARGET, where the tests run it from then on.
 # Without the tools it ends with an error, with FUZZ_LENIENT=1 without one. FUZZ_JOBS
 # targets run at a time (1).
+{ # Read as a whole: it may be changed while it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -64,3 +65,4 @@ while read -r target folders; do
 done <fuzz/targets
 while [[ -n $(jobs -p) ]]; do wait -n || failed=1; done
 exit "$failed"
+}

@@ -217,3 +217,36 @@ fn every_file_says_what_it_is() {
         );
     }
 }
+
+/// What can panic is a lint's business, in all that runs at an operator's; a waiver has a
+/// reason and stays where it is needed, or `expect` complains.
+#[test]
+fn what_can_panic_is_denied_in_library_and_program() {
+    let denied = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let text = fs::read_to_string(path).unwrap();
+        let (_, rest) = text.split_once("not(test),\n    deny(").unwrap();
+        let (list, _) = rest.split_once(')').unwrap();
+        let lints = list.split(',').map(|lint| lint.trim().to_owned());
+        lints.collect::<Vec<String>>()
+    };
+    let lints = denied("src/lib.rs");
+    assert_eq!(lints, denied("src/main.rs"));
+    for lint in [
+        "expect_used",
+        "indexing_slicing",
+        "panic",
+        "string_slice",
+        "unreachable",
+    ] {
+        assert!(lints.contains(&format!("clippy::{lint}")), "{lint}");
+    }
+    for (name, code) in code() {
+        for lint in &lints {
+            let allowed = code.contains(&format!("allow({lint}"))
+                || code.contains(&format!("allow(\n    {lint}"));
+            let casts = lint.contains("cast_");
+            assert!(casts || !allowed, "{name} allows {lint}");
+        }
+    }
+}
