@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::address::Address;
@@ -88,7 +88,8 @@ impl Discovery {
             let (kernel, claims) = (Arc::clone(&self.shared.kernel), self.shared.claims.clone());
             let known = move |process| claims.charts(process);
             let look = looking.get_or_insert_with(|| {
-                spawn_blocking(move || discover::candidates(&kernel, known))
+                let looks = Arc::clone(&kernel);
+                looks.look(move || discover::candidates(&kernel, known))
             });
             // One that takes longer is awaited by the next round: whatever hangs in the
             // kernel must not be asked again and again.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use crate::model::host::{Host, Machine, Process};
 
@@ -18,6 +19,7 @@ use super::cgroup::{Membership, OutOfSight};
 use super::claims::ProcessId;
 use super::groups::Group;
 use super::kept::{Kept, Room, Shared, lock};
+use super::looks::Looks;
 use super::processes::{self, ServerProcess};
 use super::procfs::{self, Memory, Status};
 use super::trouble::wants_descriptor;
@@ -43,9 +45,7 @@ pub struct Kernel {
     processes: Shared<ProcessId, Reading>,
     groups: Shared<PathBuf, Group>,
     room: Room,
-    /// A process that is stuck in the kernel may hold up who reads its title: of all
-    /// threads it gets these and no more.
-    turns: Arc<Semaphore>,
+    looks: Looks,
 }
 
 /// Server processes, and when they were looked for.
@@ -66,9 +66,6 @@ struct MachineSeen {
     machine: Machine,
 }
 
-/// Looks for processes that may be under way at once.
-const TURNS: usize = 2;
-
 impl Kernel {
     /// `prefix` stands before `/proc` and `/sys` where the agent runs in a container
     /// that sees the host's there.
@@ -81,7 +78,7 @@ impl Kernel {
             processes: Shared::default(),
             groups: Shared::default(),
             room: Room::default(),
-            turns: Arc::new(Semaphore::new(TURNS)),
+            looks: Looks::default(),
         }
     }
 
@@ -123,7 +120,16 @@ impl Kernel {
 
     /// Waits for a turn to look for a process; it is over when dropped.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.turns).acquire_owned().await.ok()
+        self.looks.turn().await
+    }
+
+    /// Looks for processes in a thread of its own: `/proc` of a busy machine takes its
+    /// time.
+    pub fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.looks.begin(look)
     }
 
     /// The server processes of the machine, looked for at most a second ago: all who

@@ -22,6 +22,7 @@ pub mod identify;
 pub mod inquiry;
 mod kept;
 mod keyring;
+mod looks;
 pub mod neighbour;
 pub mod permissions;
 pub mod poll;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::model::host::View;
@@ -178,7 +178,7 @@ impl Neighbour {
                     let _turn = turn;
                     identify::identify(&kernel, &ends, &claimed)
                 };
-                self.looking = Some((ends, spawn_blocking(look)));
+                self.looking = Some((ends, self.kernel.look(look)));
             }
             let Some((asked, looking)) = &mut self.looking else {
                 return Identity::Unsure("nobody looked for it");

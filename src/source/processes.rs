@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::claims::ProcessId;
@@ -91,7 +91,7 @@ pub fn of(kernel: &Kernel, pid: u32) -> Option<ServerProcess> {
         // Before Linux 4.1 nobody tells: containers are not told apart then.
         own_pid: status.own_pid.unwrap_or(pid),
         uid: status.uid?,
-        network: network(kernel, &pid.to_string()),
+        network: network(kernel.root(), &pid.to_string()),
         title: title.replace('\0', " ").trim().to_owned(),
         container: container(&cgroup),
     })
@@ -100,13 +100,13 @@ pub fn of(kernel: &Kernel, pid: u32) -> Option<ServerProcess> {
 /// The network namespace that we live in ourselves.
 #[must_use]
 pub fn own_network() -> Option<u64> {
-    network(&Kernel::new(None), "self")
+    network(Path::new("/"), "self")
 }
 
 /// Every namespace has files of its own below `net`, and the kernel numbers them
 /// (fs/proc/proc_net.c): what `ns/net` tells to the privileged alone.
-fn network(kernel: &Kernel, process: &str) -> Option<u64> {
-    let table = kernel.root().join("proc").join(process).join("net/tcp");
+fn network(root: &Path, process: &str) -> Option<u64> {
+    let table = root.join("proc").join(process).join("net/tcp");
     table.metadata().ok().map(|meta| meta.ino())
 }
 
