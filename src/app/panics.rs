@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::logging;
+
 /// The first pause before what broke down is begun anew.
 const FIRST_PAUSE: Duration = if cfg!(test) {
     // Tests of what begins anew wait for it.
@@ -28,6 +30,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// How soon a panic at the same place is told again.
 const SAME_AGAIN: Duration = Duration::from_secs(300);
+
+/// How long a panic that is told waits for the log to be written: less than a collection
+/// may be late.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Messages of the standard library that are put together of numbers alone begin so
 /// (`core/src/panicking.rs`, `core/src/slice/index.rs`; Rust 1.89).
@@ -53,8 +59,10 @@ pub fn tell() {
         match news {
             Some(0) => log::error!("{told}"),
             Some(more) => log::error!("{told}; it came {more} times more since it was told"),
-            None => log::debug!("{told}"),
+            None => return log::debug!("{told}"),
         }
+        // A panic within a panic ends the process where it stands.
+        logging::drain(PATIENCE);
     }));
 }
 
@@ -289,6 +297,48 @@ mod tests {
         });
     }
 
+    /// The process of [`a_panic_that_ends_the_process_is_told`].
+    #[test]
+    #[ignore = "run by the test that reads its output"]
+    fn a_panic_within_a_panic() {
+        struct Worse;
+        impl Drop for Worse {
+            fn drop(&mut self) {
+                panic!("worse");
+            }
+        }
+        logging::start(false, &Agent::from_env(|_| None));
+        logging::detach().unwrap();
+        tell();
+        // Its lines wait behind these.
+        for number in 0..600 {
+            log::info!("line {number}");
+        }
+        let _worse = Worse;
+        panic!("bad");
+    }
+
+    fn process(test: &str) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .arg(format!("app::panics::tests::{test}"))
+            // Where it is asked for, looking for the names takes its time.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null());
+        command
+    }
+
+    #[test]
+    fn a_panic_that_ends_the_process_is_told() {
+        let output = process("a_panic_within_a_panic").output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), None, "it aborts: {told}");
+        for words in ["line 599", ": bad\n", ": worse\n"] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+
     #[test]
     fn a_panic_is_one_line_of_the_log_on_stderr() {
         for (form, head) in [
@@ -299,12 +349,9 @@ mod tests {
                 "{\"comm\":\"redis-frag.plugin\",\"level\":\"error\",",
             ),
         ] {
-            let output = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
-                .arg("app::panics::tests::panics_in_a_thread_and_in_a_task")
+            let output = process("panics_in_a_thread_and_in_a_task")
                 .env("FORM", form)
                 .env("SECRET", "hunter2")
-                .stdin(Stdio::null())
                 .output()
                 .unwrap();
             let (out, told) = (output.stdout, String::from_utf8(output.stderr).unwrap());
