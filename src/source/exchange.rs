@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::task::{Context, Poll};
 
 use redis::{Cmd, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -93,23 +94,27 @@ impl Exchange {
             let told = "a reply to another question is still to come";
             return Err(Failed::Broken(io::Error::other(told)));
         }
+        let mut came = None;
+        self.look(&mut came).await?;
         let written = match self.stream.write_all(request).await {
             Ok(()) => self.stream.flush().await,
             broken => broken,
         };
-        let mut came = None;
+        let mut is_read = came.is_some();
         let mut scan = Scan::default();
         let mut passed_over: usize = 0;
         loop {
             // A server that refuses a connection says why, and closes it: that is read
             // although nothing could be written any more.
-            let buffer = match self.read(&mut came).await {
-                Ok(Some(buffer)) => buffer,
-                Ok(None) => {
-                    let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
-                    return Err(Failed::Broken(written.err().unwrap_or_else(closed)));
+            if !std::mem::take(&mut is_read) {
+                match poll_fn(|context| self.poll_read(&mut came, context)).await {
+                    Ok(0) => return Err(Failed::Broken(written.err().unwrap_or_else(closed))),
+                    Ok(_) => {}
+                    Err(error) => return Err(Failed::Broken(error)),
                 }
-                Err(error) => return Err(Failed::Broken(error)),
+            }
+            let Some(buffer) = &mut came else {
+                continue;
             };
             // Each taken out by itself would cost the square of their number.
             let mut begin: usize = 0;
@@ -127,8 +132,8 @@ impl Exchange {
             };
             buffer.drain(..begin);
             passed_over = passed_over.saturating_add(begin);
-            if let Some(reply) = end.and_then(|end| buffer.get(..end)) {
-                self.owed = false;
+            if let Some((reply, rest)) = end.and_then(|end| buffer.split_at_checked(end)) {
+                self.owed = pushes(rest) < rest.len();
                 return Ok(read(reply));
             }
             if passed_over.saturating_add(buffer.len()) > LONGEST_REPLY {
@@ -137,26 +142,69 @@ impl Exchange {
         }
     }
 
-    /// Reads on; `None` at the end of the stream. There is a buffer only once something
-    /// has come.
-    async fn read<'a>(
-        &mut self,
-        came: &'a mut Option<Buffer>,
-    ) -> io::Result<Option<&'a mut Buffer>> {
-        let length = poll_fn(|context| {
-            let mut buffer = came.take().unwrap_or_else(Buffer::take);
-            buffer.make_room();
-            let read = pin!(self.stream.read_buf(&mut *buffer)).poll(context);
-            if !buffer.is_empty() {
-                *came = Some(buffer);
-            }
-            read
+    /// Looks what has come before anything is asked. Taken for the reply, one that came
+    /// twice or too late would be followed by others of the past.
+    async fn look(&mut self, came: &mut Option<Buffer>) -> Result<(), Failed> {
+        let looked = poll_fn(|context| {
+            Poll::Ready(match self.poll_read(came, context) {
+                Poll::Pending => None,
+                Poll::Ready(read) => Some(read),
+            })
         });
-        Ok(match length.await? {
-            0 => None,
-            _ => came.as_mut(),
-        })
+        match looked.await {
+            None => return Ok(()),
+            Some(Ok(0)) => return Err(Failed::Broken(closed())),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(Failed::Broken(error)),
+        }
+        let Some(buffer) = came else {
+            return Ok(());
+        };
+        let passed_over = pushes(buffer);
+        buffer.drain(..passed_over);
+        match buffer.first() {
+            None => *came = None,
+            // A server that refuses a connection says why at once.
+            Some(b'-' | b'>') => {}
+            Some(_) => {
+                let told = "it says what was not asked for";
+                return Err(Failed::Broken(io::Error::other(told)));
+            }
+        }
+        Ok(())
     }
+
+    /// Reads on: the number of bytes, none at the end of the stream. There is a buffer
+    /// only once something has come.
+    fn poll_read(
+        &mut self,
+        came: &mut Option<Buffer>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = came.take().unwrap_or_else(Buffer::take);
+        buffer.make_room();
+        let read = pin!(self.stream.read_buf(&mut *buffer)).poll(context);
+        if !buffer.is_empty() {
+            *came = Some(buffer);
+        }
+        read
+    }
+}
+
+fn closed() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// Bytes of what a server says unasked (RESP3) at the beginning of these, as far as it is
+/// whole.
+fn pushes(bytes: &[u8]) -> usize {
+    let mut passed: usize = 0;
+    while let Some(rest @ [b'>', ..]) = bytes.get(passed..)
+        && let Ok(Some(length)) = Scan::default().end(rest, LONGEST_REPLY)
+    {
+        passed = passed.saturating_add(length);
+    }
+    passed
 }
 
 /// Reads the text of a whole reply where it lies, or what else it is.
@@ -323,6 +371,47 @@ mod tests {
                 exchange.ask(&command).await,
                 Err(Failed::Broken(_))
             ));
+        });
+    }
+
+    #[test]
+    fn a_reply_that_comes_twice_or_too_late_is_nobody_s() {
+        let broken = |reply| matches!(reply, Err(Failed::Broken(_)));
+        let ask = async |exchange: &mut Exchange| exchange.ask(&redis::cmd("INFO")).await;
+        for (said, is_owed) in [
+            ("+one\r\n+one\r\n", true),
+            ("+one\r\n+o", true),
+            ("+one\r\n>1\r\n+no", true),
+            ("+one\r\n>1\r\n+note\r\n", false),
+            (">1\r\n+note\r\n+one\r\n", false),
+        ] {
+            with(async |mut exchange, mut server| {
+                let (reply, sent) = tokio::join!(ask(&mut exchange), async {
+                    // Not before it is asked.
+                    let mut asked = [0; 14];
+                    server.read_exact(&mut asked).await.unwrap();
+                    server.write_all(said.as_bytes()).await
+                });
+                sent.unwrap();
+                assert_eq!(
+                    reply.unwrap(),
+                    Value::SimpleString("one".into()),
+                    "{said:?}"
+                );
+                server.write_all(b"+two\r\n").await.unwrap();
+                assert!(broken(ask(&mut exchange).await), "{said:?}, {is_owed}");
+            });
+        }
+        with(async |mut exchange, mut server| {
+            server.write_all(b">1\r\n+note\r\n").await.unwrap();
+            let (reply, ()) = tokio::join!(ask(&mut exchange), async {
+                let mut asked = [0; 14];
+                server.read_exact(&mut asked).await.unwrap();
+                server.write_all(b"+one\r\n").await.unwrap();
+            });
+            assert_eq!(reply.unwrap(), Value::SimpleString("one".into()));
+            drop(server);
+            assert!(broken(ask(&mut exchange).await));
         });
     }
 
