@@ -45,13 +45,14 @@ fn main() -> ExitCode {
         log::set_max_level(log::max_level().min(LevelFilter::Warn));
     }
     match cli.command {
-        None => match plugin::run(&agent, cli.update_every) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
+        None => {
+            let run = plugin::run(&agent, cli.update_every);
+            if let Err(error) = &run {
                 log::error!("{error}");
-                ExitCode::FAILURE
             }
-        },
+            logging::drain(logging::PATIENCE);
+            ExitCode::from(u8::from(run.is_err()))
+        }
         Some(Command::CheckConfig { file, connect }) => {
             let report = check::report(&agent, file.as_deref(), connect);
             ended(report.map(|(report, sound)| {

@@ -3,14 +3,19 @@
 //! stdout is never touched. What a line says may be anybody's words, which are cleaned
 //! and shortened here, whatever the form. Must not decide what is worth a line.
 
-use std::io::{self, Write};
+mod queue;
 
-use log::{LevelFilter, Log, Metadata, Record};
-use simplelog::{ConfigBuilder, WriteLogger};
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::model::text;
-
 use crate::netdata::agent::Agent;
+
+use queue::Queue;
 
 /// Whose lines are written: our own, not those of libraries.
 const OURS: &str = "redis_frag";
@@ -18,9 +23,15 @@ const OURS: &str = "redis_frag";
 /// Longest line, in characters. The longest of ours tell which commands a user lacks.
 const LONGEST: usize = 2_000;
 
+/// How long the end of the program waits for the log to be written. All must be over
+/// within a second.
+pub const PATIENCE: Duration = Duration::from_millis(200);
+
+static LINES: OnceLock<Lines> = OnceLock::new();
+
 /// Starts logging. Agents from 2.0 on say in which form and from which severity
 /// on (`NETDATA_LOG_FORMAT`, `NETDATA_LOG_LEVEL`); for older ones and for a
-/// person a line begins with its time.
+/// person a line begins with its time. Each line is written at once.
 pub fn start(debug: bool, agent: &Agent) {
     let level = match agent.log_level.as_deref() {
         _ if debug => LevelFilter::Debug,
@@ -32,35 +43,70 @@ pub fn start(debug: bool, agent: &Agent) {
     let form = match agent.log_format.as_deref() {
         Some("json") => Form::Json,
         Some("logfmt" | "journal") => Form::Logfmt,
-        _ => Form::Plain(plain(level)),
+        _ => Form::Plain,
     };
-    if log::set_boxed_logger(Box::new(Lines(form))).is_ok() {
+    let lines = LINES.get_or_init(|| Lines {
+        form,
+        queue: OnceLock::new(),
+    });
+    if log::set_logger(lines).is_ok() {
         log::set_max_level(level);
     }
 }
 
-fn plain(level: LevelFilter) -> Box<dyn Log> {
-    let config = ConfigBuilder::new()
-        .set_time_format_rfc3339()
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Error)
-        .set_location_level(LevelFilter::Off)
-        .add_filter_allow_str(OURS)
-        .build();
-    WriteLogger::new(level, config, io::stderr())
+/// From now on nobody who logs waits for whoever reads stderr.
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn detach() -> io::Result<()> {
+    let Some(lines) = LINES.get() else {
+        return Ok(());
+    };
+    let form = lines.form;
+    let lost = move |count| form.line(Level::Warn, module_path!(), &lost(count));
+    // Where it was called before, the thread is one too many and sleeps.
+    let _ = lines.queue.set(Queue::start(Stderr, lost)?);
+    Ok(())
 }
 
+/// Waits until the log is written, but no longer than `patience`.
+pub fn drain(patience: Duration) {
+    if let Some(queue) = LINES.get().and_then(|lines| lines.queue.get()) {
+        queue.drain(patience);
+    }
+}
+
+fn lost(count: u64) -> String {
+    format!("{count} lines of this log were lost: nobody read it")
+}
+
+#[derive(Debug, Clone, Copy)]
 enum Form {
-    /// As this one writes them, with the time.
-    Plain(Box<dyn Log>),
+    /// With the time, the severity and where it comes from.
+    Plain,
     /// Names and values; the agent adds the time.
     Logfmt,
     /// The same.
     Json,
 }
 
+impl Form {
+    /// A line with its end; `message` is one of [`shown`].
+    fn line(self, level: Level, target: &str, message: &str) -> String {
+        match self {
+            Self::Plain => plain(SystemTime::now(), level, target, message),
+            Self::Logfmt => logfmt(level.as_str(), message),
+            Self::Json => json(level.as_str(), message),
+        }
+    }
+}
+
 /// Whatever is logged, in one line each.
-struct Lines(Form);
+struct Lines {
+    form: Form,
+    /// Where they wait to be written; before there is one, they are written at once.
+    queue: OnceLock<Queue>,
+}
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -72,26 +118,41 @@ impl Log for Lines {
             return;
         }
         let message = shown(&record.args().to_string());
-        let level = record.level().as_str();
-        let line = match &self.0 {
-            Form::Plain(log) => {
-                let metadata = record.metadata().clone();
-                let mut record = Record::builder();
-                return log.log(
-                    &record
-                        .metadata(metadata)
-                        .args(format_args!("{message}"))
-                        .build(),
-                );
+        let line = self.form.line(record.level(), record.target(), &message);
+        match self.queue.get() {
+            Some(queue) => queue.put(line),
+            // One write, so that lines of others do not come in between.
+            None => {
+                let _ = io::stderr().write_all(line.as_bytes());
             }
-            Form::Logfmt => logfmt(level, &message),
-            Form::Json => json(level, &message),
-        };
-        // One write, so that lines of others do not come in between.
-        let _ = io::stderr().write_all(line.as_bytes());
+        }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        drain(PATIENCE);
+    }
+}
+
+/// The process' own stderr, which others may have set to refuse instead of waiting: the
+/// agent and all of its plugins share it.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr();
+        loop {
+            match stderr.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None)?;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Tells a person on stderr why there is no result.
@@ -103,6 +164,13 @@ pub fn complain(message: &str) {
 #[must_use]
 pub fn shown(message: &str) -> String {
     text::line(message, LONGEST)
+}
+
+fn plain(now: SystemTime, level: Level, target: &str, message: &str) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (second, micros) = (text::utc(since.as_secs()), since.subsec_micros());
+    let second = second.trim_end_matches('Z').replace(' ', "T");
+    format!("{second}.{micros:06}Z [{level}] {target}: {message}\n")
 }
 
 fn logfmt(level: &str, message: &str) -> String {
@@ -145,6 +213,11 @@ mod tests {
         assert_eq!(
             (&read["level"], &read["msg"]),
             (&"info".into(), &"a \"b\" \\  [0m".into())
+        );
+        let now = UNIX_EPOCH + Duration::from_micros(1_795_440_280_000_042);
+        assert_eq!(
+            plain(now, Level::Warn, "redis_frag::app", &hostile),
+            "2026-11-23T13:24:40.000042Z [WARN] redis_frag::app: a \"b\" \\  [0m\n"
         );
         assert_eq!(shown(&"x".repeat(4 << 20)).len(), LONGEST);
     }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::logging;
+
 /// The first pause before what broke down is begun anew.
 const FIRST_PAUSE: Duration = if cfg!(test) {
     // Tests of what begins anew wait for it.
@@ -28,6 +30,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// How soon a panic at the same place is told again.
 const SAME_AGAIN: Duration = Duration::from_secs(300);
+
+/// How long a panic that is told waits for the log to be written: less than a collection
+/// may be late.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Messages of the standard library that are put together of numbers alone begin so
 /// (`core/src/panicking.rs`, `core/src/slice/index.rs`; Rust 1.89).
@@ -53,8 +59,10 @@ pub fn tell() {
         match news {
             Some(0) => log::error!("{told}"),
             Some(more) => log::error!("{told}; it came {more} times more since it was told"),
-            None => log::debug!("{told}"),
+            None => return log::debug!("{told}"),
         }
+        // A panic within a panic ends the process where it stands.
+        logging::drain(PATIENCE);
     }));
 }
 

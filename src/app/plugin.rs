@@ -28,6 +28,7 @@ use super::askers;
 use super::configured::{Configured, Files};
 use super::dyncfg::Dyncfg;
 use super::functions::{self, Functions};
+use super::logging;
 use super::registry::Registry;
 use super::roster::Roster;
 use super::schedule;
@@ -69,6 +70,7 @@ enum End {
 /// leaves nothing to go on with. Agents start a plugin again that ends so, where it has
 /// collected anything before.
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
+    logging::detach()?;
     log::debug!("told by the agent: {agent:?}");
     let interval = interval.or(agent.update_every).unwrap_or(1);
     raise_descriptors();

@@ -1,7 +1,7 @@
 //! What needs more than one sample: rates, shares of time, effect of defrag.
 //!
 //! Keeps the last sample's counters and a thinned ring of the last minutes: some 350
-//! bytes of an instance at rest, 1.1 KB while active defrag works ([`MARKS`]).
+//! bytes of an instance at rest, 1.1 KB while active defrag works (`MARKS`).
 //! Knows restarts and resets: a counter that falls or jumps beyond reason gives
 //! a gap, never a rate. Must not know what a rate means.
 

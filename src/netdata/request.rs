@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::model::text::is_hidden;
+
 /// Bytes of a payload that are taken; what is longer is refused.
 pub const LONGEST_PAYLOAD: usize = 1 << 20;
 
@@ -238,9 +240,10 @@ fn owed(request: &Request) -> bool {
     }
 }
 
-/// Whether an answer can name a call by this id: it is there, and was text.
+/// Whether an answer can name a call by this id: it is there, was text, and nothing of it
+/// is replaced on the way out.
 fn is_answerable(id: &str) -> bool {
-    let odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    let odd = |c: char| is_hidden(c) || c == char::REPLACEMENT_CHARACTER;
     !id.is_empty() && !id.contains(odd)
 }
 
@@ -396,6 +399,7 @@ mod tests {
             "FUNCTION \"\" 10 x",
             "FUNCTION a\u{fffd} 10 x",
             "FUNCTION a\0b 10",
+            "FUNCTION a\u{200b}b 10",
             "FUNCTION_PAYLOAD",
             "FUNCTION_PAYLOAD \u{1b}a 10 x",
         ] {

@@ -2,6 +2,7 @@
 //! call with an id comes out once, to be run or refused.
 
 use proptest::prelude::*;
+use redis_frag::model::text::is_hidden;
 use redis_frag::netdata::reply::Answer;
 use redis_frag::netdata::request::{Quotes, Reader, Request, words};
 
@@ -34,7 +35,7 @@ fn owed(line: &str) -> Option<String> {
     let id = words.get(1).filter(|_| call)?;
     let mut ends = (0..=200.min(id.len())).rev();
     let id = &id[..ends.find(|at| id.is_char_boundary(*at))?];
-    let odd = |c: char| c.is_control() || c == '\u{fffd}';
+    let odd = |c: char| is_hidden(c) || c == '\u{fffd}';
     (!id.is_empty() && !id.contains(odd)).then(|| id.to_owned())
 }
 

@@ -106,7 +106,8 @@ impl PluginBuilder {
                 .and_then(|()| std::fs::write(&path, text))
                 .unwrap_or_else(|e| panic!("cannot write the plugin's {}: {e}", path.display()));
         }
-        let (reader, writer) = std::io::pipe().unwrap_or_else(|e| panic!("no pipe: {e}"));
+        let pipe = || std::io::pipe().unwrap_or_else(|e| panic!("no pipe: {e}"));
+        let ((reader, writer), (log, stderr)) = (pipe(), pipe());
         let start = Instant::now();
         let mut words: Vec<PathBuf> = self.under.iter().map(PathBuf::from).collect();
         words.push(self.binary.clone());
@@ -138,14 +139,13 @@ impl PluginBuilder {
                 .current_dir(dir.path())
                 .stdin(Stdio::piped())
                 .stdout(writer)
-                .stderr(Stdio::piped());
+                .stderr(stderr);
         })
         .unwrap_or_else(|e| panic!("cannot run {}: {e}", self.binary.display()));
-        let stderr = child.stderr.take().expect("stderr is piped");
         PluginRun {
             stdin: child.stdin.take(),
             output: Output::read(reader, Checker::new(&self.version), start, self.listener),
-            stderr: Stderr::read(stderr),
+            stderr: Stderr::read(log),
             child,
             dir,
         }
@@ -261,6 +261,27 @@ impl PluginRun {
         self.output.close();
     }
 
+    /// Reads no more of its standard error.
+    pub fn hold_stderr(&self) {
+        self.stderr.hold(true);
+    }
+
+    /// Reads on.
+    pub fn let_go_stderr(&self) {
+        self.stderr.hold(false);
+    }
+
+    /// Bytes that wait in the pipe of its standard error, while it is held.
+    pub fn stderr_unread(&self) -> u64 {
+        self.stderr.unread()
+    }
+
+    /// Closes our end of its standard error: when this returns, its next write fails with
+    /// EPIPE.
+    pub fn close_stderr(&self) {
+        self.stderr.close();
+    }
+
     /// Sends a signal by its name without `SIG`.
     pub fn signal(&self, name: &str) {
         assert!(process::signal(self.pid(), name), "no plugin to signal");
@@ -280,6 +301,8 @@ impl Drop for PluginRun {
     fn drop(&mut self) {
         process::kill(&mut self.child);
         self.output.close();
+        self.stderr.wait_end();
+        self.stderr.close();
         let lines = self.output.lines();
         let said: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         secrets::assert_none(&said.join("\n"), "the plugin's output");

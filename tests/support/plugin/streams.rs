@@ -1,10 +1,10 @@
 //! Reads a plugin's output and standard error in threads of their own, so
 //! that the plugin never waits for a test.
 
+use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::ChildStderr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -70,14 +70,7 @@ impl Output {
             changed: Condvar::new(),
         });
         let theirs = Arc::clone(&shared);
-        // A blocking read could not be called off to close the pipe. Opened
-        // anew, so that the flag is not the plugin's end's as well.
-        let mut file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(O_NONBLOCK)
-            .open(format!("/proc/self/fd/{}", reader.as_raw_fd()))
-            .unwrap_or_else(|e| panic!("cannot reopen a pipe: {e}"));
-        drop(reader);
+        let mut file = without_waiting(reader);
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             let mut pending = Vec::new();
@@ -190,40 +183,90 @@ fn take_lines(shared: &Shared, pending: &mut Vec<u8>, time: Duration) {
     shared.changed.notify_all();
 }
 
-/// What came over standard error.
-pub(super) struct Stderr {
-    text: Arc<Mutex<Vec<u8>>>,
-    reader: std::thread::JoinHandle<()>,
+/// A blocking read could not be called off to close the pipe. Opened anew, so that the flag
+/// is not the plugin's end's as well.
+fn without_waiting(reader: PipeReader) -> File {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", reader.as_raw_fd()))
+        .unwrap_or_else(|e| panic!("cannot reopen a pipe: {e}"))
 }
 
+#[derive(Default)]
+struct Log {
+    text: Vec<u8>,
+    hold: bool,
+    /// Bytes that wait in the pipe, while it is held.
+    unread: u64,
+    close: bool,
+    ended: bool,
+}
+
+/// What came over standard error.
+pub(super) struct Stderr(Arc<Mutex<Log>>);
+
 impl Stderr {
-    pub(super) fn read(mut stream: ChildStderr) -> Stderr {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&text);
-        let reader = std::thread::spawn(move || {
+    pub(super) fn read(reader: PipeReader) -> Stderr {
+        let shared = Arc::new(Mutex::new(Log::default()));
+        let theirs = Arc::clone(&shared);
+        let mut file = without_waiting(reader);
+        std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = stream.read(&mut buffer) {
-                theirs
-                    .lock()
-                    .expect("a reader of standard error has panicked")
-                    .extend_from_slice(&buffer[..n]);
+            loop {
+                {
+                    let mut log = locked(&theirs);
+                    if log.close {
+                        break;
+                    }
+                    if log.hold {
+                        log.unread = rustix::io::ioctl_fionread(&file)
+                            .unwrap_or_else(|e| panic!("no size of a pipe: {e}"));
+                        drop(log);
+                        std::thread::sleep(POLL);
+                        continue;
+                    }
+                }
+                match file.read(&mut buffer) {
+                    Ok(n @ 1..) => locked(&theirs).text.extend_from_slice(&buffer[..n]),
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Ok(0) | Err(_) => break,
+                }
             }
+            drop(file);
+            locked(&theirs).ended = true;
         });
-        Stderr { text, reader }
+        Stderr(shared)
     }
 
     pub(super) fn text(&self) -> String {
-        let bytes = self
-            .text
-            .lock()
-            .expect("the reader of standard error has panicked");
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&locked(&self.0).text).into_owned()
     }
 
+    pub(super) fn hold(&self, hold: bool) {
+        locked(&self.0).hold = hold;
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        locked(&self.0).unread
+    }
+
+    pub(super) fn close(&self) {
+        locked(&self.0).close = true;
+        self.wait_end();
+    }
+
+    /// What is held never ends.
     pub(super) fn wait_end(&self) {
         let deadline = Instant::now() + END_LIMIT;
-        while !self.reader.is_finished() && Instant::now() < deadline {
+        let waits = |log: &Log| !log.ended && (log.close || !log.hold);
+        while waits(&locked(&self.0)) && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
     }
+}
+
+fn locked(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+    log.lock().expect("a reader of standard error has panicked")
 }
