@@ -297,6 +297,46 @@ mod tests {
         });
     }
 
+    /// The process of [`a_panic_that_ends_the_process_is_told`].
+    #[test]
+    #[ignore = "run by the test that reads its output"]
+    fn a_panic_within_a_panic() {
+        struct Worse;
+        impl Drop for Worse {
+            fn drop(&mut self) {
+                panic!("worse");
+            }
+        }
+        logging::start(false, &Agent::from_env(|_| None));
+        logging::detach().unwrap();
+        tell();
+        // Its lines wait behind these.
+        for number in 0..500 {
+            log::info!("line {number}");
+        }
+        let _worse = Worse;
+        panic!("bad");
+    }
+
+    fn process(test: &str) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .arg(format!("app::panics::tests::{test}"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    #[test]
+    fn a_panic_that_ends_the_process_is_told() {
+        let output = process("a_panic_within_a_panic").output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), None, "it aborts: {told}");
+        for words in ["line 499", ": bad\n", ": worse\n"] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+
     #[test]
     fn a_panic_is_one_line_of_the_log_on_stderr() {
         for (form, head) in [
@@ -307,12 +347,9 @@ mod tests {
                 "{\"comm\":\"redis-frag.plugin\",\"level\":\"error\",",
             ),
         ] {
-            let output = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
-                .arg("app::panics::tests::panics_in_a_thread_and_in_a_task")
+            let output = process("panics_in_a_thread_and_in_a_task")
                 .env("FORM", form)
                 .env("SECRET", "hunter2")
-                .stdin(Stdio::null())
                 .output()
                 .unwrap();
             let (out, told) = (output.stdout, String::from_utf8(output.stderr).unwrap());

@@ -36,6 +36,8 @@ fn fill(run: &PluginRun) {
         run.signal("HUP");
         run.stderr_unread() >= FULL
     });
+    // The thread that writes has more than there is room for.
+    run.signal("HUP");
 }
 
 /// Values go on for so long, one a second and without a gap.
@@ -52,8 +54,9 @@ fn assert_goes_on(run: &PluginRun, seconds: usize) {
     });
 }
 
+/// It ends when told to, and how long that took.
 #[track_caller]
-fn assert_ends(what: &str, run: &mut PluginRun) {
+fn assert_ends(what: &str, run: &mut PluginRun) -> Duration {
     run.signal("TERM");
     let (status, took) = run.wait_exit(SOON).expect("it did not end");
     assert_eq!(status.code(), Some(0), "{what}: {status}");
@@ -61,6 +64,7 @@ fn assert_ends(what: &str, run: &mut PluginRun) {
     // Of output that is held nothing is checked.
     run.let_go();
     run.let_go_stderr();
+    took
 }
 
 /// With all that it can say, and jobs by the hundred that fail.
@@ -121,6 +125,7 @@ fn a_log_that_is_not_read_costs_no_collection_and_tells_what_is_missing() {
 fn it_ends_within_a_second_while_nobody_reads_its_log() {
     let server = Server::start(Kind::Redis82);
     let config = talkative(&server);
+    let mut read = started(plugin(&config));
     let mut log = started(plugin(&config));
     let mut both = started(plugin(&config).version("v2.10.0"));
     fill(&log);
@@ -133,7 +138,13 @@ fn it_ends_within_a_second_while_nobody_reads_its_log() {
     }
     assert_goes_on(&log, 2);
     assert_ends("a log", &mut log);
-    assert_ends("both", &mut both);
+    let took = assert_ends("both", &mut both);
+    // Each gets its time (`app/plugin.rs`, `app/logging.rs`).
+    assert!(took > Duration::from_millis(400), "not full: {took:?}");
+    // Where somebody reads, the last words are there too.
+    assert_ends("none", &mut read);
+    let told = read.stderr();
+    assert!(told.ends_with("SIGTERM: ending\n"), "{told}");
 }
 
 /// From the start, in the middle, and a disk that is full.
@@ -168,12 +179,8 @@ fn a_log_that_cannot_be_written_costs_nothing() {
         runs.iter().for_each(|(_, run)| assert_goes_on(run, 1));
     }
     let (took, after) = (start.elapsed(), times(&runs));
-    for ((mut run, what), taken) in runs
-        .into_iter()
-        .map(|(what, run)| (run, what))
-        .zip(after.iter().zip(&before))
-    {
-        let busy = *taken.0 - *taken.1;
+    for ((what, mut run), (after, before)) in runs.into_iter().zip(after.iter().zip(&before)) {
+        let busy = *after - *before;
         // Trying over and over would take all that there is to have.
         assert!(busy < took / 5, "{what}: {busy:?} of {took:?}");
         // Nothing that it opens takes the place of what is closed: the log would go there.
