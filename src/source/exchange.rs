@@ -305,8 +305,13 @@ mod tests {
             let (told, sent) = tokio::join!(exchange.ask_text(b"INFO\r\n", |_| ()), talk);
             sent.unwrap();
             assert!(matches!(told, Ok(Err(Value::ServerError(_)))));
-            server.write_all(b"=3\r\ntxt\r\n").await.unwrap();
-            let told = exchange.ask_text(b"INFO\r\n", |_| ()).await;
+            let talk = async {
+                // The question before is in front of it.
+                let mut asked = [0; 12];
+                server.read_exact(&mut asked).await.unwrap();
+                server.write_all(b"=3\r\ntxt\r\n").await.unwrap();
+            };
+            let (told, ()) = tokio::join!(exchange.ask_text(b"INFO\r\n", |_| ()), talk);
             assert!(matches!(told, Err(Failed::NoReply)), "it has no kind");
             let again = exchange.ask_text(b"INFO\r\n", |_| ()).await;
             assert!(matches!(again, Err(Failed::Broken(_))));
@@ -378,12 +383,12 @@ mod tests {
     fn a_reply_that_comes_twice_or_too_late_is_nobody_s() {
         let broken = |reply| matches!(reply, Err(Failed::Broken(_)));
         let ask = async |exchange: &mut Exchange| exchange.ask(&redis::cmd("INFO")).await;
-        for (said, is_owed) in [
-            ("+one\r\n+one\r\n", true),
-            ("+one\r\n+o", true),
-            ("+one\r\n>1\r\n+no", true),
-            ("+one\r\n>1\r\n+note\r\n", false),
-            (">1\r\n+note\r\n+one\r\n", false),
+        for said in [
+            "+one\r\n+one\r\n",
+            "+one\r\n+o",
+            "+one\r\n>1\r\n+no",
+            "+one\r\n>1\r\n+note\r\n",
+            ">1\r\n+note\r\n+one\r\n",
         ] {
             with(async |mut exchange, mut server| {
                 let (reply, sent) = tokio::join!(ask(&mut exchange), async {
@@ -399,7 +404,7 @@ mod tests {
                     "{said:?}"
                 );
                 server.write_all(b"+two\r\n").await.unwrap();
-                assert!(broken(ask(&mut exchange).await), "{said:?}, {is_owed}");
+                assert!(broken(ask(&mut exchange).await), "{said:?}");
             });
         }
         with(async |mut exchange, mut server| {
