@@ -16,6 +16,7 @@ mod given;
 mod inbox;
 pub mod logging;
 mod members;
+mod outage;
 pub mod panics;
 pub mod plugin;
 mod post;

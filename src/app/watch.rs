@@ -21,12 +21,10 @@ use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
 use super::classes::Classes;
+use super::outage::Outage;
 use super::post::{Orders, Report, State};
 use super::schedule::{self, Moment, Passed};
 use super::shared::Shared;
-
-/// How soon the same reason is told of an instance that answered in between.
-const SAME_AGAIN: Duration = Duration::from_secs(300);
 
 /// One instance under watch.
 pub(super) struct Watch {
@@ -349,127 +347,4 @@ fn node(job: &Job, with_nodes: bool) -> Option<Node> {
         hostname: vnode.hostname.clone(),
         labels: vnode.labels.clone(),
     })
-}
-
-/// The outages of one instance: each is told once when it begins, again when the
-/// reason becomes another, and once when it ends. Of an instance that comes and
-/// goes the same is told every few minutes.
-#[derive(Debug, Default)]
-struct Outage {
-    failures: u32,
-    next_try: Duration,
-    /// Whether the instance ever answered.
-    reached: bool,
-    /// The reasons told lately, and when.
-    said: Vec<(Trouble, Duration)>,
-    /// When the outage began that is told; `None` where none is.
-    told_since: Option<Duration>,
-    /// The reason that whoever asks is told.
-    reported: Option<Trouble>,
-}
-
-impl Outage {
-    /// Whether this is the reason that was reported.
-    fn is_of(&self, trouble: &Trouble) -> bool {
-        (self.reported.as_ref()).is_some_and(|reported| reported.is_like(trouble))
-    }
-
-    fn told(&mut self, job: &Job, trouble: Trouble, now: Duration) {
-        self.failures = self.failures.saturating_add(1);
-        if self.is_known(&trouble, now) {
-            log::debug!("job {}: {trouble}", job.name);
-            return;
-        }
-        let level = if job.quiet && !self.reached {
-            log::Level::Debug
-        } else {
-            log::Level::Warn
-        };
-        log::log!(level, "job {} ({}): {trouble}", job.name, job.url());
-        self.told_since.get_or_insert(now);
-        self.said.retain(|(said, _)| !said.is_like(&trouble));
-        self.said.push((trouble, now));
-    }
-
-    /// Whether this was told in this outage, or a short while ago in another.
-    fn is_known(&self, trouble: &Trouble, now: Duration) -> bool {
-        self.said.iter().any(|(said, at)| {
-            let here = self.told_since.is_some_and(|since| *at >= since);
-            said.is_like(trouble) && (here || now.saturating_sub(*at) < SAME_AGAIN)
-        })
-    }
-
-    fn over(&mut self, job: &Job) {
-        if !self.reached {
-            log::info!("job {}: watching {}", job.name, job.url());
-        } else if self.told_since.is_some() {
-            log::info!(
-                "job {}: answers again after {} failed collections",
-                job.name,
-                self.failures
-            );
-        }
-        self.reached = true;
-        self.failures = 0;
-        self.next_try = Duration::ZERO;
-        self.told_since = None;
-        self.reported = None;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::address::Address;
-
-    /// Whether each failure, at its second, is told; `None` is an answer.
-    fn told(course: &[(u64, Option<Trouble>)]) -> Vec<usize> {
-        let job = Job::new("x", Address::Unix("/x".into()));
-        let (mut outage, mut lines) = (Outage::default(), Vec::new());
-        for (number, (second, trouble)) in course.iter().enumerate() {
-            let Some(trouble) = trouble else {
-                outage.over(&job);
-                continue;
-            };
-            let now = Duration::from_secs(*second);
-            if !outage.is_known(trouble, now) {
-                lines.push(number);
-            }
-            outage.told(&job, trouble.clone(), now);
-        }
-        lines
-    }
-
-    #[test]
-    fn an_outage_is_told_once_and_another_reason_is_told() {
-        let (silent, wrong) = (|| Some(Trouble::Silent), || Some(Trouble::WrongPassword));
-        let course = [
-            (1, silent()),
-            (2, silent()),
-            (3, wrong()),
-            (4, silent()),
-            (9999, wrong()),
-        ];
-        assert_eq!(told(&course), [0, 2]);
-    }
-
-    #[test]
-    fn an_instance_that_comes_and_goes_is_told_now_and_then() {
-        let course: Vec<_> = (0..1200)
-            .map(|second| (second, (second % 2 == 0).then_some(Trouble::Silent)))
-            .collect();
-        assert_eq!(told(&course), [0, 300, 600, 900]);
-        let stays = [
-            (0, Some(Trouble::Silent)),
-            (1, None),
-            (2, Some(Trouble::Silent)),
-            (299, Some(Trouble::Silent)),
-            (301, Some(Trouble::Silent)),
-        ];
-        assert_eq!(
-            told(&stays),
-            [0, 4],
-            "and one that stays away is told in the end"
-        );
-    }
 }
