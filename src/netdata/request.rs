@@ -234,7 +234,8 @@ impl Reader {
 /// Whether somebody waits for an answer to this.
 fn owed(request: &Request) -> bool {
     match request {
-        Request::Call(Call { id, .. }) | Request::Refused { id, .. } => !id.is_empty(),
+        // Agents' own ids have no blanks; one of these alone would be read as none.
+        Request::Call(Call { id, .. }) | Request::Refused { id, .. } => !id.trim().is_empty(),
         _ => true,
     }
 }

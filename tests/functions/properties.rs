@@ -30,7 +30,10 @@ fn owed(line: &str) -> Option<String> {
     let words = words(line, Quotes::AtWords);
     let keyword = line.split_ascii_whitespace().next()?;
     let call = ["FUNCTION", "FUNCTION_PAYLOAD"].contains(&keyword);
-    words.get(1).filter(|id| call && !id.is_empty()).cloned()
+    words
+        .get(1)
+        .filter(|id| call && !id.trim().is_empty())
+        .cloned()
 }
 
 proptest! {
