@@ -26,7 +26,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use log::LevelFilter;
 use redis_frag::app::screen::Screen;
-use redis_frag::app::{Failure, check, diagnose, logging, plugin, record, replay, size_classes};
+use redis_frag::app::{
+    Failure, check, diagnose, logging, panics, plugin, record, replay, size_classes,
+};
 use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     };
     let agent = Agent::from_env(|name| std::env::var(name).ok());
     logging::start(cli.debug, &agent);
+    panics::tell();
     if cli.command.is_some() && !cli.debug {
         // A person reads the result, and only what is wrong beside it.
         log::set_max_level(log::max_level().min(LevelFilter::Warn));
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
             ended(size_classes::run(&agent, &args, &screen(), &mut print))
         }
         Some(Command::Record(args)) => {
-            let recorded = record::run(&agent, &args, &|text| eprintln!("redis-frag: {text}"));
+            let recorded = record::run(&agent, &args, &logging::complain);
             ended(recorded.map(|()| 0))
         }
     }
@@ -73,7 +76,7 @@ fn ended(result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("redis-frag: {failure}");
+            logging::complain(&failure.to_string());
             ExitCode::from(failure.exit_code())
         }
     }
@@ -82,7 +85,15 @@ fn ended(result: Result<u8, Failure>) -> ExitCode {
 /// Help and version are what was asked for. Wrong usage of a command whose exit
 /// code is a diagnosis must not look like one.
 fn misused(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    if error.use_stderr() {
+        // It repeats what was given, line by line.
+        let told = error.to_string();
+        for line in told.lines() {
+            eprintln!("{}", logging::shown(line));
+        }
+    } else {
+        let _ = error.print();
+    }
     let diagnoses = |word: OsString| {
         ["diagnose", "replay", "record", "size-classes"]
             .iter()

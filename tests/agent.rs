@@ -4,6 +4,7 @@
 //! Alerts are the shipped ones with shorter spans (`support::health`).
 
 mod expressions;
+mod gone;
 mod verdicts;
 
 pub(crate) use verdicts::made_up;

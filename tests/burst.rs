@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use support::answers::{Form, assert_answered_once, check};
+use support::process::resident;
 use support::{Checker, Fake, PluginRun, becomes_true};
 use watching::{FRAGMENTED, SOON, blocks, jobs, plugin};
 
@@ -111,19 +112,6 @@ fn longest(run: &PluginRun, names: &[String], from: usize) -> Duration {
     };
     let most = run.with_checker(|c| names.iter().map(|name| of(c, name)).max());
     Duration::from_micros(most.unwrap_or(0))
-}
-
-/// Resident bytes of a process.
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    let kilobytes: u64 = line
-        .split_ascii_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    kilobytes << 10
 }
 
 /// Whoever calls and reads nothing costs a bounded number of bytes.

@@ -278,8 +278,11 @@ fn a_file_that_cannot_be_read_is_an_error() {
     fs::write(&large, "# \n".repeat(400_000)).unwrap();
     for (path, says) in [
         (folder.path().join("none.conf"), "1:1: error: no such file"),
-        (folder.path().to_owned(), "1:1: error: not a file"),
-        (PathBuf::from("/dev/zero"), "1:1: error: not a file"),
+        (folder.path().to_owned(), "1:1: error: a folder, not a file"),
+        (
+            PathBuf::from("/dev/zero"),
+            "1:1: error: a device, not a file",
+        ),
         (large, "1:1: error: larger than 1 MiB"),
     ] {
         let (code, out, err) = check(&[path.to_str().unwrap()], &[]);

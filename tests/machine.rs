@@ -18,6 +18,7 @@ mod machine {
     mod kills;
     mod limits;
     mod namespaces;
+    mod privileges;
     mod restart;
     mod swap;
     mod unprivileged;

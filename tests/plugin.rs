@@ -11,14 +11,11 @@ mod outages;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use crate::support::{Checker, Kind, PluginRun, Server, becomes_true};
-pub use crate::watching::{SOON, blocks, is_down, jobs, plugin, shown};
-
-/// Microseconds of a collection a second on a busy machine; where one is left
-/// out, there are more.
-const A_SECOND: Range<u64> = 400_000..1_600_000;
+pub use crate::watching::{
+    SOON, all_charts, assert_no_gap, blocks, charts_of, is_down, jobs, plugin, shown,
+};
 
 /// Chart, family, units, type, dimensions: what dashboards build on.
 const CHARTS: &str = "\
@@ -101,13 +98,6 @@ fn seen(checker: &Checker, job: &str) -> BTreeMap<String, Vec<String>> {
     charts
 }
 
-/// The charts of a job: name and id.
-pub fn charts_of(checker: &Checker, job: &str) -> Vec<(String, String)> {
-    let prefix = format!("redis_frag_{job}.");
-    let own = |id: &&str| Some((id.strip_prefix(&prefix)?.to_string(), (*id).to_string()));
-    checker.charts().iter().filter_map(own).collect()
-}
-
 /// Tests all servers at once: most of the time is waiting. A failure names the
 /// server as its thread.
 pub fn with_each_kind(test: fn(Kind)) {
@@ -117,23 +107,6 @@ pub fn with_each_kind(test: fn(Kind)) {
             thread.spawn_scoped(scope, move || test(kind)).unwrap();
         }
     });
-}
-
-/// Every chart has come: rates need two samples.
-fn all_charts(checker: &Checker, job: &str) -> bool {
-    blocks(checker, job, "defrag_moves") > 0
-}
-
-/// A chart's blocks came one a second, from its first one on.
-#[track_caller]
-pub fn assert_no_gap(checker: &Checker, job: &str, chart: &str) {
-    let begins = checker.begins(&format!("redis_frag_{job}.{chart}"));
-    assert!(begins.len() > 1, "{job}.{chart}: {begins:?}");
-    assert_eq!(begins[0], None, "{job}.{chart}");
-    for begin in &begins[1..] {
-        let whole = begin.is_some_and(|us| A_SECOND.contains(&us));
-        assert!(whole, "{job}.{chart} has a gap: {begins:?}");
-    }
 }
 
 fn info(server: &Server) -> impl Fn(&str) -> f64 {

@@ -5,6 +5,7 @@
 //! Drives the binary alone; knows of the crate only what it promises to users.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,6 +61,7 @@ impl Vault {
     fn put(&self, name: &str, secret: &str) {
         let fresh = self.at("fresh");
         fs::write(&fresh, format!("  {secret}\n\n")).unwrap();
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o640)).unwrap();
         fs::rename(fresh, self.at(name)).unwrap();
     }
 

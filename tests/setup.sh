@@ -55,6 +55,9 @@ missing_packages() {
     [[ -e /usr/share/netdata/web ]] || echo netdata-web
     command -v setpriv >/dev/null || echo util-linux
     command -v ip >/dev/null || echo iproute2
+    # Found by its folder, whatever the machine's architecture is.
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
+    command -v strace >/dev/null || echo strace
     command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     # Only a download needs these.
     if [[ -n $(missing_wheels) ]]; then

@@ -4,6 +4,7 @@
 //! charts.
 #![allow(dead_code, reason = "shared by the test binaries; each uses a part")]
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,15 @@ use crate::support::{Checker, PluginBuilder, PluginRun};
 
 /// For what must come at all: generous, for the machine may be busy.
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// An instance that stops is asked at the next second and has 0.9 s to answer.
+pub const DOWN_WITHIN: Duration = Duration::from_millis(2500);
+/// An instance that is back is seen by then.
+pub const UP_WITHIN: Duration = Duration::from_secs(3);
+
+/// Microseconds of a collection a second on a busy machine; where one is left
+/// out, there are more.
+pub const A_SECOND: Range<u64> = 400_000..1_600_000;
 
 /// An instance of 200 MB with 300 MB in holes.
 pub const FRAGMENTED: &str = "redis_version:8.2.3\r\nredis_mode:standalone\r\nuptime_in_seconds:100\r\n\
@@ -49,4 +59,87 @@ pub fn shown(checker: &Checker, job: &str, chart: &str, dimension: &str) -> Opti
 
 pub fn is_down(checker: &Checker, job: &str) -> bool {
     shown(checker, job, "status", "down") == Some(1.0)
+}
+
+/// The charts of a job: name and id.
+pub fn charts_of(checker: &Checker, job: &str) -> Vec<(String, String)> {
+    let prefix = format!("redis_frag_{job}.");
+    let own = |id: &&str| Some((id.strip_prefix(&prefix)?.to_string(), (*id).to_string()));
+    checker.charts().iter().filter_map(own).collect()
+}
+
+/// Every chart has come: rates need two samples.
+pub fn all_charts(checker: &Checker, job: &str) -> bool {
+    blocks(checker, job, "defrag_moves") > 0
+}
+
+/// A chart's blocks came one a second, from its first one on.
+#[track_caller]
+pub fn assert_no_gap(checker: &Checker, job: &str, chart: &str) {
+    let begins = checker.begins(&format!("redis_frag_{job}.{chart}"));
+    assert!(begins.len() > 1, "{job}.{chart}: {begins:?}");
+    assert_eq!(begins[0], None, "{job}.{chart}");
+    for begin in &begins[1..] {
+        let whole = begin.is_some_and(|us| A_SECOND.contains(&us));
+        assert!(whole, "{job}.{chart} has a gap: {begins:?}");
+    }
+}
+
+/// How many blocks each chart of a job has; `status` goes on when others stop.
+pub fn counts(checker: &Checker, job: &str) -> Vec<(String, usize)> {
+    charts_of(checker, job)
+        .into_iter()
+        .filter(|(chart, _)| chart != "status")
+        .map(|(chart, _)| (chart.clone(), blocks(checker, job, &chart)))
+        .collect()
+}
+
+/// Waits for a job to be told down, and then for more of it: the other charts
+/// get not one block more. Returns how many they had.
+#[track_caller]
+pub fn assert_goes_silent(run: &PluginRun, job: &str, within: Duration) -> Vec<(String, usize)> {
+    run.expect(within, "down", |c| is_down(c, job));
+    let at_first = run.with_checker(|c| counts(c, job));
+    let status = run.with_checker(|c| blocks(c, job, "status"));
+    run.expect(SOON, "down, again and again", |c| {
+        blocks(c, job, "status") >= status + 4
+    });
+    run.with_checker(|checker| {
+        assert_eq!(counts(checker, job), at_first, "stale values");
+        let id = format!("redis_frag_{job}.status");
+        let (up, down) = (checker.values(&id, "up"), checker.values(&id, "down"));
+        assert!(up.iter().rev().take(5).all(|up| *up == 0), "{up:?}");
+        assert!(down.iter().rev().take(5).all(|down| *down == 1), "{down:?}");
+    });
+    at_first
+}
+
+/// Values come again, and the first of each chart without microseconds: the
+/// agent goes by its own clock after a gap.
+#[track_caller]
+pub fn assert_comes_back(run: &PluginRun, job: &str, before: &[(String, usize)]) {
+    let ratio = run.with_checker(|c| blocks(c, job, "ratio"));
+    run.expect(UP_WITHIN, "up again", |c| {
+        !is_down(c, job) && blocks(c, job, "ratio") > ratio
+    });
+    run.expect(SOON, "all charts again", |c| {
+        before
+            .iter()
+            .all(|(chart, n)| blocks(c, job, chart) > n + 1)
+    });
+    run.with_checker(|checker| {
+        for (chart, n) in before {
+            let begins = checker.begins(&format!("redis_frag_{job}.{chart}"));
+            assert_eq!(begins[*n], None, "{chart} after the gap: {begins:?}");
+            let gaps = begins.iter().filter(|begin| begin.is_none()).count();
+            assert_eq!(gaps, 2, "{chart} has one gap: {begins:?}");
+        }
+    });
+}
+
+/// Lines of the log about a job that hold this.
+pub fn log_lines(run: &PluginRun, job: &str, what: &str) -> usize {
+    let log = run.stderr();
+    let about = |line: &&str| line.contains(&format!("job {job}")) && line.contains(what);
+    log.lines().filter(about).count()
 }

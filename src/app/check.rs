@@ -6,15 +6,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::file::Severity;
+use crate::config::exposed;
+use crate::config::file::{Problem, Severity};
 use crate::config::job::{Credentials, Job, Sentinel};
 use crate::config::load::{self, Loaded};
 use crate::config::reference::Template;
 use crate::model::families::Families;
 use crate::netdata::agent::Agent;
 
-use super::report::words::clean;
-use super::{Failure, block_on, trial};
+use super::{Failure, block_on, logging, trial};
 
 /// Where Netdata's own packages and Debian's keep the operator's files.
 const USER_DIR: &str = "/etc/netdata";
@@ -64,21 +64,22 @@ fn text(loaded: &Loaded) -> String {
     let mut out = String::new();
     match &loaded.path {
         Some(path) => {
-            let _ = writeln!(out, "file: {}", path.display());
-            for problem in &loaded.parsed.problems {
-                let _ = writeln!(out, "{}:{problem}", path.display());
-            }
+            line(&mut out, &format!("file: {}", path.display()));
+            problems(&mut out, path, &loaded.parsed.problems);
         }
         None => out.push_str("file: none found, so the defaults hold\n"),
     }
     if let Some((path, go_d)) = &loaded.go_d {
-        let _ = writeln!(out, "import_go_d: {}", path.display());
-        for problem in &go_d.problems {
-            let _ = writeln!(out, "{}:{problem}", path.display());
-        }
+        line(&mut out, &format!("import_go_d: {}", path.display()));
+        problems(&mut out, path, &go_d.problems);
     }
     for (path, problem) in &loaded.vnode_problems {
-        let _ = writeln!(out, "{}:{problem}", path.display());
+        problems(&mut out, path, std::slice::from_ref(problem));
+    }
+    let named = exposed::named(loaded.jobs().map(|(job, _)| job)).into_iter();
+    let named = named.filter_map(|path| exposed::now(&path).map(|told| (path, told)));
+    for (path, told) in loaded.exposed.iter().cloned().chain(named) {
+        line(&mut out, &format!("{}: warning: {told}", path.display()));
     }
     let discover = if loaded.parsed.discover { "yes" } else { "no" };
     let _ = writeln!(out, "discovery of local instances: {discover}");
@@ -90,10 +91,27 @@ fn text(loaded: &Loaded) -> String {
     for (job, path) in loaded.jobs() {
         describe(&mut out, job);
         if loaded.path.as_deref().is_some_and(|own| own != path) {
-            let _ = writeln!(out, "  {:<20} {}", "file", path.display());
+            row(&mut out, "file", &path.display().to_string());
         }
     }
     out
+}
+
+fn problems(out: &mut String, path: &Path, problems: &[Problem]) {
+    for problem in problems {
+        line(out, &format!("{}:{problem}", path.display()));
+    }
+}
+
+/// A key and its value, which may be anybody's words.
+fn row(out: &mut String, name: &str, value: &str) {
+    line(out, &format!("  {name:<20} {value}"));
+}
+
+/// Whatever is in it, it is one line.
+fn line(out: &mut String, text: &str) {
+    out.push_str(&logging::shown(text));
+    out.push('\n');
 }
 
 /// By whom the server is verified, and whether it is shown a certificate.
@@ -137,7 +155,7 @@ fn describe_sentinel(out: &mut String, sentinel: &Sentinel) {
         ("  password", password),
         ("  masters", masters),
     ] {
-        let _ = writeln!(out, "  {name:<20} {value}");
+        row(out, name, &value);
     }
 }
 
@@ -191,23 +209,21 @@ fn describe(out: &mut String, job: &Job) {
         ("defrag_hit_rate", thresholds.defrag_hit_rate.to_string()),
     ];
     for (name, value) in rows {
-        let _ = writeln!(out, "  {name:<20} {value}");
+        row(out, name, &value);
     }
     if job.cluster {
-        let _ = writeln!(out, "  {:<20} yes", "cluster");
+        row(out, "cluster", "yes");
     }
     if let Some(sentinel) = &job.sentinel {
         describe_sentinel(out, sentinel);
     }
     for other in &job.alternatives {
-        let _ = writeln!(out, "  {:<20} {}", "else", other.url());
+        row(out, "else", &other.url());
     }
     if let Some(node) = &job.vnode {
-        let hostname = clean(&node.hostname);
-        let _ = writeln!(out, "  {:<20} {hostname} ({})", "vnode", node.guid);
+        row(out, "vnode", &format!("{} ({})", node.hostname, node.guid));
     }
     for (name, value) in &job.labels {
-        let (name, value) = (clean(name), clean(value));
-        let _ = writeln!(out, "  {:<20} {name}={value}", "label");
+        row(out, "label", &format!("{name}={value}"));
     }
 }

@@ -96,7 +96,10 @@ impl Classes {
                     self.said = Some(untold);
                 }
             }
-            Err(error) => log::error!("job {}: size classes broke down: {error}", self.job.name),
+            Err(_) => log::error!(
+                "job {}: reading size classes broke down, which is a defect",
+                self.job.name
+            ),
         }
     }
 }

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::config::exposed;
 use crate::config::file::{Problem, Severity};
 use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
@@ -18,6 +20,7 @@ use crate::config::vnodes::{self, Vnode};
 use crate::netdata::agent::Agent;
 
 use super::discovery::Discovery;
+use super::panics::{anew, caught};
 use super::roster::{Roster, Source};
 
 /// Where the files are, and the agent's own interval.
@@ -43,6 +46,8 @@ impl Files {
     pub(super) fn load(&self) -> Loaded {
         let loaded = load::from_dirs(self.user.as_deref(), self.stock.as_deref());
         tell(&loaded);
+        exposed::forget();
+        look_at(&loaded);
         loaded
     }
 }
@@ -72,14 +77,23 @@ impl Configured {
             // A folder of files may be on a disk that hangs.
             match spawn_blocking(move || files.load()).await {
                 Ok(loaded) => self.apply(loaded).await,
-                Err(error) => log::error!("reading the configuration broke down: {error}"),
+                Err(_) => log::error!(
+                    "reading the configuration broke down, which is a defect; all goes on as before"
+                ),
             }
         }
     }
 
     /// Begins what is new, begins anew what has changed, ends what is gone. Jobs that did
-    /// not change go on without a gap.
+    /// not change go on without a gap. A defect met meanwhile costs what was still to be
+    /// changed.
     pub(super) async fn apply(&mut self, loaded: Loaded) {
+        if caught(self.change(loaded)).await.is_none() {
+            log::error!("changing the jobs broke down, which is a defect; the others go on");
+        }
+    }
+
+    async fn change(&mut self, loaded: Loaded) {
         let wanted = wanted(&loaded, self.files.interval);
         let broken = has_errors(&loaded);
         let seconds = loaded.parsed.forget_after.as_secs();
@@ -136,8 +150,9 @@ impl Configured {
     /// Begins or ends to look for instances of this machine.
     async fn look(&mut self, wanted: bool) {
         if wanted && self.looking.is_empty() {
-            let discovery = Discovery::new(self.roster.clone(), self.files.interval);
-            self.looking.spawn(discovery.run());
+            let (roster, interval) = (self.roster.clone(), self.files.interval);
+            let look = move || Discovery::new(roster.clone(), interval).run();
+            self.looking.spawn(anew("looking for instances", look));
         }
         if !wanted && !self.looking.is_empty() {
             self.looking.shutdown().await;
@@ -175,6 +190,20 @@ fn has_errors(loaded: &Loaded) -> bool {
     })
 }
 
+/// Warns of the files with secrets that too many may read. In a thread of its own: a
+/// disk that hangs must not keep the plugin from starting.
+fn look_at(loaded: &Loaded) {
+    let files = exposed::named(loaded.jobs().map(|(job, _)| job));
+    if files.is_empty() {
+        return;
+    }
+    let thread = thread::Builder::new().name("modes".to_owned());
+    let begun = thread.spawn(move || files.iter().for_each(|path| exposed::warn(path)));
+    if let Err(error) = begun {
+        log::debug!("no thread to look at files with secrets: {error}");
+    }
+}
+
 /// Problems to the log, with their file.
 pub(super) fn tell(loaded: &Loaded) {
     if let Some(path) = &loaded.path {
@@ -189,6 +218,9 @@ pub(super) fn tell(loaded: &Loaded) {
         if !names.is_empty() {
             log::info!("{}: imported {}", path.display(), names.join(", "));
         }
+    }
+    for (path, told) in &loaded.exposed {
+        log::warn!("{}: {told}", path.display());
     }
     let Some(path) = &loaded.path else {
         log::info!("no configuration file: looking for instances on this machine");

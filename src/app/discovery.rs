@@ -48,6 +48,8 @@ pub(super) struct Discovery {
     /// How often in a row no way led to a process: one that has only just started does
     /// not listen yet.
     missed: HashMap<ProcessId, u32>,
+    /// Whether it was told that looks break down.
+    broken: bool,
 }
 
 /// Whom a try was about: a process, or who is at an address without a process that
@@ -66,6 +68,7 @@ impl Discovery {
             interval,
             rested: HashMap::new(),
             missed: HashMap::new(),
+            broken: false,
         }
     }
 
@@ -92,8 +95,14 @@ impl Discovery {
             if let Ok(looked) = timeout(schedule::LOOK_EVERY, look).await {
                 looking = None;
                 match looked {
-                    Ok(candidates) => self.meet(candidates).await,
-                    Err(error) => log::error!("looking for instances broke down: {error}"),
+                    Ok(candidates) => {
+                        self.broken = false;
+                        self.meet(candidates).await;
+                    }
+                    Err(_) if std::mem::replace(&mut self.broken, true) => {}
+                    Err(_) => log::error!(
+                        "a look for instances broke down, which is a defect; others follow"
+                    ),
                 }
             }
             sleep(next_look.saturating_duration_since(Instant::now())).await;
@@ -109,21 +118,29 @@ impl Discovery {
         self.missed.retain(|process, _| alive.contains(process));
         // All at once, for one may hang; but taken in their order: of two ways to one
         // server it is always the same that is watched.
-        let mut tries = JoinSet::new();
+        let (mut tries, mut whose) = (JoinSet::new(), HashMap::new());
         for (place, candidate) in candidates.into_iter().enumerate() {
             if self.is_wanted(&candidate) {
                 let (kernel, epoch) = (Arc::clone(&self.shared.kernel), self.shared.epoch);
-                tries.spawn(async move {
-                    let reached = discover::reach(&candidate, &kernel, epoch, PATIENCE).await;
-                    (place, candidate, reached)
+                let tried = candidate.clone();
+                let task = tries.spawn(async move {
+                    let reached = discover::reach(&tried, &kernel, epoch, PATIENCE).await;
+                    (place, tried, reached)
                 });
+                whose.insert(task.id(), candidate);
             }
         }
         let mut tried = Vec::new();
         while let Some(done) = tries.join_next().await {
             match done {
                 Ok(done) => tried.push(done),
-                Err(error) => log::error!("an instance that was found broke down: {error}"),
+                Err(error) => {
+                    if let Some(candidate) = whose.get(&error.id()) {
+                        let told = "trying an instance that was found broke down, which is a \
+                                    defect; it is left alone for a while";
+                        self.rest(candidate, REFUSED_EVERY, told);
+                    }
+                }
             }
         }
         tried.sort_by_key(|(place, ..)| *place);

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,12 +14,10 @@ use crate::config::job::Job;
 use crate::source::trouble::Trouble;
 
 use super::fleet;
+use super::panics::Pauses;
 use super::shared::Shared;
 use super::tellers;
 use super::watch::Watch;
-
-/// Pause before an instance whose watch broke down is watched anew.
-const AFTER_PANIC: Duration = Duration::from_secs(10);
 
 /// How it goes with a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +86,8 @@ impl Post {
     /// Takes its charts off the dashboard; done when this returns.
     pub(super) async fn end(self) {
         self.orders.send_modify(|orders| orders.end = true);
-        if let Err(error) = self.task.await {
-            log::error!("a watch broke down at its end: {error}");
+        if self.task.await.is_err() {
+            log::error!("a watch broke down at its end, which is a defect");
         }
     }
 }
@@ -102,10 +99,11 @@ async fn keep_following(
     report: Report,
     mut orders: Receiver<Orders>,
 ) {
+    let mut pauses = Pauses::default();
     loop {
         let mut task = JoinSet::new();
         let (job, shared) = (Arc::clone(&job), shared.clone());
-        let name = job.name.clone();
+        let what = format!("job {}: following", job.name);
         task.spawn(fleet::follow(
             job,
             shared,
@@ -115,10 +113,9 @@ async fn keep_following(
         if let Some(Ok(())) = task.join_next().await {
             return;
         }
-        log::error!("job {name}: following broke down, which is a defect; starting it anew");
         tokio::select! {
             () = Orders::end(&mut orders) => break,
-            () = sleep(AFTER_PANIC) => {}
+            () = sleep(pauses.next(&what)) => {}
         }
     }
     report(State::Ended);
@@ -133,29 +130,110 @@ async fn keep_watching(
     report: Report,
     mut orders: Receiver<Orders>,
 ) {
+    let mut pauses = Pauses::default();
     loop {
-        let watch = Watch::new(
-            Arc::clone(&job),
-            number,
-            shared.clone(),
-            Arc::clone(&report),
-        );
+        let (its_job, shared) = (Arc::clone(&job), shared.clone());
+        let (report, ordered) = (Arc::clone(&report), orders.clone());
         let mut task = JoinSet::new();
-        task.spawn(watch.run(orders.clone()));
+        task.spawn(async move {
+            let watch = Watch::new(its_job, number, shared, report);
+            watch.run(ordered).await
+        });
         match task.join_next().await {
             Some(Ok(Some(other))) => job = other,
             Some(Ok(None)) => break,
             Some(Err(_)) | None => {
-                log::error!(
-                    "job {}: its watch broke down, which is a defect; starting it anew",
-                    job.name
-                );
+                let pause = pauses.next(&format!("job {}: its watch", job.name));
                 tokio::select! {
                     () = Orders::end(&mut orders) => break,
-                    () = sleep(AFTER_PANIC) => {}
+                    () = sleep(pause) => {}
                 }
             }
         }
     }
     report(State::Ended);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::address::Address;
+    use crate::netdata::link::Writer;
+
+    /// Passes on what is reported; the first report breaks down who makes it, where it is
+    /// to be so.
+    fn report(breaks: bool) -> (Report, UnboundedReceiver<State>) {
+        let (tell, told) = unbounded_channel();
+        let breaks = AtomicBool::new(breaks);
+        let report = Arc::new(move |state| {
+            let _ = tell.send(state);
+            let broken = breaks.swap(false, Ordering::Relaxed);
+            assert!(!broken, "a defect met by one instance");
+        });
+        (report, told)
+    }
+
+    async fn next(told: &mut UnboundedReceiver<State>) -> Option<State> {
+        let told = timeout(Duration::from_secs(20), told.recv()).await;
+        told.ok().flatten()
+    }
+
+    /// A defect met by one job costs that one alone, and for a while.
+    fn assert_begun_anew(job: &Job) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            let shared = Shared::made_up(Writer::start(std::io::sink(), |_| {}).unwrap());
+            let ((breaks, mut broken), (holds, mut sound)) = (report(true), report(false));
+            let posts = [breaks, holds];
+            let posts = posts.map(|report| Post::start(Arc::new(job.clone()), &shared, report));
+            for _ in 0..2 {
+                let state = next(&mut broken).await;
+                assert!(matches!(state, Some(State::Failed(_))), "{state:?}");
+            }
+            let state = next(&mut sound).await;
+            assert!(matches!(state, Some(State::Failed(_))), "{state:?}");
+            for post in posts {
+                post.end().await;
+            }
+            for told in [&mut broken, &mut sound] {
+                assert_eq!(next(told).await, Some(State::Ended));
+                assert_eq!(told.try_recv().ok(), None);
+            }
+        });
+    }
+
+    #[test]
+    fn a_watch_that_breaks_down_is_begun_anew() {
+        let nowhere = Address::Unix("/nonexistent/s".into());
+        let mut job = Job::new("x", nowhere);
+        assert_begun_anew(&job);
+        job.cluster = true;
+        assert_begun_anew(&job);
+    }
+
+    /// Also where it ends in the pause before it would be.
+    #[test]
+    fn a_watch_that_broke_down_ends_at_once() {
+        let job = Job::new("x", Address::Unix("/nonexistent/s".into()));
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            let shared = Shared::made_up(Writer::start(std::io::sink(), |_| {}).unwrap());
+            let (breaks, mut broken) = report(true);
+            let post = Post::start(Arc::new(job), &shared, breaks);
+            assert!(next(&mut broken).await.is_some());
+            let ended = timeout(Duration::from_secs(20), post.end()).await;
+            assert!(ended.is_ok());
+            let mut last = None;
+            while let Ok(state) = broken.try_recv() {
+                last = Some(state);
+            }
+            assert_eq!(last, Some(State::Ended));
+        });
+    }
 }

@@ -14,8 +14,8 @@ use crate::model::history::Rates;
 use crate::model::sample::Sample;
 use crate::model::verdict::Verdict;
 use crate::netdata::link::Writer;
+use crate::netdata::reply::Answer;
 use crate::netdata::row::{Known, Row};
-use crate::netdata::stream::Output;
 use crate::source::size_classes::Desk;
 
 use super::target;
@@ -79,10 +79,9 @@ impl Registry {
             return;
         }
         if let Some((writer, definitions)) = inner.announcement.take() {
-            writer.send(&Output {
-                definitions,
-                values: String::new(),
-            });
+            // Told once, so it must not get lost with what is collected.
+            let again = definitions.clone();
+            writer.answer(Answer::none(definitions), || Answer::none(again));
         }
         let mut entry = Entry {
             job: Arc::clone(job),
@@ -188,6 +187,50 @@ mod tests {
             let (rates, verdict) = (derived.rates, derived.verdict);
             registry.update(&job, &desk, sample, rates, verdict);
         }
+    }
+
+    /// What functions there are is told once, whatever else an agent that is stuck loses.
+    #[test]
+    fn the_announcement_outlives_what_is_thrown_away() {
+        use std::io::{self, Write};
+        use std::sync::mpsc;
+
+        use crate::netdata::queue::MOST_DEFINITIONS;
+        use crate::netdata::stream::Output;
+
+        struct Stuck(mpsc::Receiver<()>, mpsc::Sender<String>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.1.send(text).map_err(io::Error::other)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (let_go, gate) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let writer = Writer::start(Stuck(gate, tell), |_| {}).unwrap();
+        let registry = Registry::announcing(writer.clone(), "FUNCTION x\n".to_owned());
+        writer.write(|said| said.values.push_str("first\n"));
+        // It is in the middle of these.
+        while !writer.is_writing() {
+            std::thread::yield_now();
+        }
+        watched(&registry, "a", &[Some(FRAGMENTED)]);
+        let lost = writer.lost();
+        while writer.lost() == lost {
+            writer.send(&Output {
+                definitions: "d".repeat(MOST_DEFINITIONS / 2),
+                values: String::new(),
+            });
+        }
+        drop(let_go);
+        writer.drain(Duration::from_secs(20));
+        let told: String = told.try_iter().collect();
+        assert_eq!(told, "first\nFUNCTION x\n");
     }
 
     #[test]

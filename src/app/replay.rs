@@ -3,8 +3,6 @@
 //!
 //! Reads files; asks nobody.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +20,7 @@ use crate::model::thresholds::Thresholds;
 
 use super::report::{Report, json, summary, text, words};
 use super::screen::Screen;
-use super::{Failure, Out, exit_code};
+use super::{Failure, Out, exit_code, given};
 
 /// A longer file is no recording: INFO of a large cluster has some 100 kB.
 const LARGEST: u64 = 16 << 20;
@@ -217,15 +215,7 @@ fn build(path: &Path) -> Result<Option<Build>, Failure> {
 }
 
 fn bytes_in(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)
-        .map_err(|error| unable(path, &format!("cannot be opened: {error}; check the name")))?;
-    let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|error| unable(path, &format!("cannot be read: {error}; name a file")))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-        return Err(unable(path, "is larger than 16 MiB, which no INFO text is"));
-    }
-    Ok(bytes)
+    given::bytes(path, LARGEST).map_err(|told| unable(path, &told))
 }
 
 fn unable(path: &Path, told: &str) -> Failure {

@@ -85,3 +85,23 @@ impl Nodes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+impl Shared {
+    /// With nothing known yet, and all that agents know.
+    pub(super) fn made_up(writer: Writer) -> Self {
+        Self {
+            writer,
+            claims: Claims::default(),
+            epoch: Instant::now(),
+            with_labels: true,
+            with_nodes: true,
+            kernel: Arc::new(Kernel::new(None)),
+            forget_after: Arc::default(),
+            registry: Registry::default(),
+            next: Arc::default(),
+            names: Names::default(),
+            nodes: Nodes::default(),
+        }
+    }
+}

@@ -3,8 +3,6 @@
 //!
 //! Must not know what becomes of a sample.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +25,7 @@ use crate::source::trouble::Trouble;
 
 use super::report::words::clean;
 use super::tellers;
-use super::{Failure, block_on, check, configured};
+use super::{Failure, block_on, check, configured, given};
 
 /// Variable with a password, for where none is given otherwise.
 const PASSWORD: &str = "REDIS_FRAG_PASSWORD";
@@ -111,7 +109,7 @@ impl Target {
             (Origin::Address | Origin::Host | Origin::Discovered, _) if secret => {
                 format!("; at a shell: --password-file FILE or the variable {PASSWORD}, --username")
             }
-            (Origin::Address | Origin::Host, Trouble::Tls(_)) => {
+            (Origin::Address | Origin::Host, Trouble::Tls(_) | Trouble::BrokenHandshake(_)) => {
                 "; at a shell the keys are options, as --tls-ca FILE".to_owned()
             }
             (Origin::Host, Trouble::Connect(_)) => {
@@ -397,10 +395,8 @@ fn given_tls(access: &Access) -> Result<Option<Tls>, Failure> {
 /// The first line of a file.
 fn password_in(path: &Path) -> Result<String, Failure> {
     let told = |why: &str| Failure::Usage(format!("--password-file {}: {why}", path.display()));
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| told(&error.to_string()))?;
-    let read = file.take(LONGEST_PASSWORD).read_to_string(&mut text);
-    read.map_err(|error| told(&error.to_string()))?;
+    let bytes = given::secret(path, LONGEST_PASSWORD).map_err(|error| told(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| told("not UTF-8 text; write it as such"))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(told("its first line is empty; write the password there"));

@@ -144,9 +144,15 @@ impl Tellers {
                 (place, habits, view.map(|view| (teller, view)))
             });
         }
-        let mut answers = asked.join_all().await;
+        let (mut answers, mut told) = (Vec::new(), Vec::new());
+        while let Some(answer) = asked.join_next().await {
+            match answer {
+                Ok(answer) => answers.push(answer),
+                // A defect met in the words of one must not cost what others tell.
+                Err(_) => told.push(Err(Trouble::NotTopology)),
+            }
+        }
         answers.sort_by_key(|(place, ..)| *place);
-        let mut told = Vec::new();
         for (_, habits, answer) in answers {
             self.habits.learn(habits);
             told.push(answer);

@@ -109,7 +109,7 @@ pub(super) fn table(tried: &[Tried]) -> String {
     }
     for tried in tried {
         if let Err(trouble) = &tried.outcome {
-            let (name, address) = (&tried.job.name, tried.job.url());
+            let (name, address) = (&tried.job.name, clean(&tried.job.url()));
             let _ = writeln!(out, "\n{name} ({address}): {}", clean(&trouble.to_string()));
         }
     }
@@ -155,8 +155,10 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
         Err(
             Trouble::Silent
             | Trouble::Connect(_)
+            | Trouble::NoDescriptor(_)
             | Trouble::Lost(_)
             | Trouble::NoHandshake
+            | Trouble::BrokenHandshake(_)
             | Trouble::Tls(_),
         ) => ["no", "-", "-"],
     }

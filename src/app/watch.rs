@@ -22,7 +22,7 @@ use crate::source::trouble::Trouble;
 
 use super::classes::Classes;
 use super::post::{Orders, Report, State};
-use super::schedule;
+use super::schedule::{self, Moment, Passed};
 use super::shared::Shared;
 
 /// How soon the same reason is told of an instance that answered in between.
@@ -34,8 +34,10 @@ pub(super) struct Watch {
     shared: Shared,
     every: Duration,
     slot: Duration,
-    /// Collections that were begun.
-    rounds: u64,
+    /// When the last round was begun, since the epoch; `None` before the first.
+    begun: Option<Duration>,
+    /// The round whose values were written last.
+    told: Option<Moment>,
     poller: Poller,
     history: History,
     stream: Stream,
@@ -81,7 +83,8 @@ impl Watch {
         Self {
             every: Duration::from_secs(u64::from(job.update_every)),
             slot: schedule::slot(number),
-            rounds: 0,
+            begun: None,
+            told: None,
             poller: if job.charts.ask_the_kernel() {
                 poller.on_kernel(Arc::clone(&shared.kernel))
             } else {
@@ -148,19 +151,19 @@ impl Watch {
         if self.yields {
             sleep(schedule::YIELDED_EVERY).await;
         }
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let wait = match self.rounds {
-            0 => schedule::first_wait(self.every, self.slot),
-            1 => schedule::second_wait(wall, self.every, self.slot),
-            _ => schedule::wait(wall, self.every, self.slot),
+        let wait = match self.begun {
+            None => schedule::first_wait(self.every, self.slot),
+            Some(begun) => {
+                let now = self.moment();
+                let since = now.steady.saturating_sub(begun);
+                schedule::next_wait(now.wall, self.every, self.slot, since)
+            }
         };
-        self.rounds = self.rounds.saturating_add(1);
         sleep(wait).await;
-        let now = self.shared.epoch.elapsed();
-        if now < self.outage.next_try {
-            self.write(Sample::unreachable(now));
+        let begun = self.shared.epoch.elapsed();
+        self.begun = Some(begun);
+        if begun < self.outage.next_try {
+            self.write(Sample::unreachable(begun));
             return Next::Again;
         }
         match self
@@ -200,8 +203,8 @@ impl Watch {
                     (self.report)(State::Failed(trouble.clone()));
                     self.outage.reported = Some(trouble.clone());
                 }
+                self.outage.next_try = begun + self.pause(&trouble);
                 self.outage.told(&self.job, trouble, now);
-                self.outage.next_try = now + self.pause();
                 self.write(Sample::unreachable(now));
                 if !self.outage.reached
                     && let Some(other) = self.other_way().await
@@ -211,6 +214,16 @@ impl Watch {
             }
         }
         Next::Again
+    }
+
+    /// Now, by both clocks.
+    fn moment(&self) -> Moment {
+        Moment {
+            steady: self.shared.epoch.elapsed(),
+            wall: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
     }
 
     /// The first of the job's alternatives that answers. All are tried at once, for each
@@ -225,15 +238,20 @@ impl Watch {
                 answered.then_some((place, other))
             });
         }
-        let answered = tries.join_all().await.into_iter().flatten();
-        Some(answered.min_by_key(|(place, _)| *place)?.1)
+        let mut answered = Vec::new();
+        while let Some(tried) = tries.join_next().await {
+            answered.extend(tried.ok().flatten());
+        }
+        let first = answered.into_iter().min_by_key(|(place, _)| *place);
+        Some(first?.1)
     }
 
-    fn pause(&self) -> Duration {
+    fn pause(&self, trouble: &Trouble) -> Duration {
         if !self.outage.reached && self.job.autodetection_retry > 0 {
             Duration::from_secs(u64::from(self.job.autodetection_retry))
         } else {
-            schedule::pause(self.outage.failures, self.every)
+            let failures = self.outage.failures.saturating_add(1);
+            schedule::pause(trouble.is_dear(), failures, self.every)
         }
     }
 
@@ -283,6 +301,11 @@ impl Watch {
         if self.yields || (self.job.quiet && !self.outage.reached) {
             return;
         }
+        let now = self.moment();
+        let passed = (self.told.replace(now)).map_or(Passed::Alike, |told| now.since(told));
+        if passed != Passed::Alike {
+            self.history.interrupt();
+        }
         let derived = Derived::new(&sample, &self.job.thresholds, &mut self.history);
         let (dropped, lost) = (self.shared.writer.dropped(), self.shared.writer.lost());
         if lost != self.lost {
@@ -291,7 +314,10 @@ impl Watch {
         }
         // Definitions of all charts wait until the agent has taken those of others.
         if !(self.stream.is_new() && self.shared.writer.is_behind()) {
-            let continued = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            let arrived = std::mem::replace(&mut self.dropped, dropped) == dropped;
+            // Of a clock that was set back the agent makes the best with our microseconds:
+            // without them it takes the step for time that went by (2.x: `dt_usec`).
+            let continued = arrived && passed != Passed::Ahead;
             (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
         }
         let (rates, verdict) = (derived.rates, derived.verdict);

@@ -6,13 +6,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::exposed;
 use super::file::{self, Parsed, Problem, Severity};
+use super::files;
 use super::job::{Job, Secret};
 use super::reference::Reference;
 use super::same::is_same;
@@ -50,6 +53,9 @@ pub struct Loaded {
     pub vnodes: Vec<Arc<Vnode>>,
     /// What is wrong in the files of virtual nodes.
     pub vnode_problems: Vec<(PathBuf, Problem)>,
+    /// Those of the files that hold a password which too many may read, and what is wrong
+    /// with their modes.
+    pub exposed: Vec<(PathBuf, String)>,
 }
 
 impl Loaded {
@@ -78,14 +84,14 @@ pub fn from_dirs(user: Option<&Path>, stock: Option<&Path>) -> Loaded {
     };
     for dir in user.into_iter().chain(stock) {
         let path = dir.join(FILE_NAME);
-        if let Some(parsed) = parsed(&path, &vnodes) {
+        if let Some(parsed) = parsed(&path, &vnodes, &mut loaded.exposed) {
             (loaded.path, loaded.parsed) = (Some(path), parsed);
             break;
         }
     }
     if let Some(dir) = user.filter(|_| loaded.parsed.import_go_d) {
         let path = dir.join(GO_D_FILE);
-        let parsed = parsed(&path, &vnodes);
+        let parsed = parsed(&path, &vnodes, &mut loaded.exposed);
         loaded.go_d = parsed.map(|parsed| (path, imported(parsed, &loaded.parsed.jobs)));
     }
     (loaded.vnodes, loaded.vnode_problems) = (vnodes, vnode_problems);
@@ -97,24 +103,36 @@ pub fn from_dirs(user: Option<&Path>, stock: Option<&Path>) -> Loaded {
 pub fn from_file(path: &Path) -> Loaded {
     let dir = path.parent().unwrap_or(Path::new("."));
     let (vnodes, vnode_problems) = read_vnodes(dir);
-    let missing = || failed((1, 1), "no such file".to_owned());
+    let missing = || failed((1, 1), files::Unread::Missing.to_string());
+    let mut exposed = Vec::new();
+    let parsed = parsed(path, &vnodes, &mut exposed);
     Loaded {
         path: Some(path.to_owned()),
-        parsed: parsed(path, &vnodes).unwrap_or_else(missing),
+        parsed: parsed.unwrap_or_else(missing),
         go_d: None,
         vnodes,
         vnode_problems,
+        exposed,
     }
 }
 
-/// What a file says; `None` where there is none.
-fn parsed(path: &Path, vnodes: &[Arc<Vnode>]) -> Option<Parsed> {
-    Some(match read(path) {
-        Ok(text) => resolved(&text, vnodes),
+/// What a file says; `None` where there is none. Notes it where it holds a secret that too
+/// many may read.
+fn parsed(
+    path: &Path,
+    vnodes: &[Arc<Vnode>],
+    exposed: &mut Vec<(PathBuf, String)>,
+) -> Option<Parsed> {
+    let (text, seen) = match read(path) {
+        Ok(read) => read,
         Err(Unread::Missing) => return None,
-        Err(Unread::Failed(told)) => failed((1, 1), told),
-        Err(Unread::NotText(at)) => failed(at, NOT_TEXT.to_owned()),
-    })
+        Err(Unread::Failed(at, told)) => return Some(failed(at, told)),
+    };
+    let parsed = resolved(&text, vnodes);
+    let told = exposed::told(path, seen.mode());
+    let told = told.filter(|_| exposed::written_out(parsed.jobs.iter()));
+    exposed.extend(told.map(|told| (path.to_owned(), told)));
+    Some(parsed)
 }
 
 /// A fleet refers to one secret many times, and a program is run once for all.
@@ -191,12 +209,11 @@ fn imported(mut parsed: Parsed, own: &[Job]) -> Parsed {
 /// file's stands.
 fn read_vnodes(user: &Path) -> (Vec<Arc<Vnode>>, Vec<(PathBuf, Problem)>) {
     let (mut nodes, mut problems) = (Vec::<Arc<Vnode>>::new(), Vec::new());
-    for path in files(&user.join(VNODES_DIR), DEEPEST) {
+    for path in files(&user.join(VNODES_DIR), DEEPEST, &mut problems) {
         let (found, told) = match read(&path) {
-            Ok(text) => vnodes::parse(&text),
+            Ok((text, _)) => vnodes::parse(&text),
             Err(Unread::Missing) => continue,
-            Err(Unread::Failed(told)) => (Vec::new(), failed((1, 1), told).problems),
-            Err(Unread::NotText(at)) => (Vec::new(), failed(at, NOT_TEXT.to_owned()).problems),
+            Err(Unread::Failed(at, told)) => (Vec::new(), failed(at, told).problems),
         };
         problems.extend(told.into_iter().map(|told| (path.clone(), told)));
         for node in found {
@@ -208,18 +225,30 @@ fn read_vnodes(user: &Path) -> (Vec<Arc<Vnode>>, Vec<(PathBuf, Problem)>) {
     (nodes, problems)
 }
 
-/// The configuration files in a folder, in the order of their names.
-fn files(dir: &Path, depth: usize) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+/// The configuration files in a folder, in the order of their names, whatever they are.
+fn files(dir: &Path, depth: usize, problems: &mut Vec<(PathBuf, Problem)>) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound && !dir.is_symlink() => {
+            return Vec::new();
+        }
+        Err(error) => {
+            let told = format!("no folder of virtual nodes that can be read: {error}");
+            let told = format!("{told}; let the user netdata read and enter it, or remove it");
+            let told = failed((1, 1), told).problems.into_iter();
+            problems.extend(told.map(|told| (dir.to_owned(), told)));
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
         let is_link = path.is_symlink();
         let known = |end: &std::ffi::OsStr| end == "conf" || end == "yaml" || end == "yml";
         if path.is_dir() && !is_link && depth > 0 {
-            found.extend(files(&path, depth - 1));
-        } else if path.extension().is_some_and(known) && path.is_file() {
+            found.extend(files(&path, depth - 1, problems));
+        } else if path.extension().is_some_and(known) {
             found.push(path);
         }
     }
@@ -228,37 +257,21 @@ fn files(dir: &Path, depth: usize) -> Vec<PathBuf> {
 
 enum Unread {
     Missing,
-    Failed(String),
     /// From this line and column on.
-    NotText((u64, u64)),
+    Failed((u64, u64), String),
 }
 
-fn read(path: &Path) -> Result<String, Unread> {
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Unread::Missing,
-        ErrorKind::PermissionDenied => {
-            Unread::Failed("not readable; let the user netdata read it".to_owned())
-        }
-        _ => Unread::Failed(format!("cannot be read: {error}")),
-    };
-    // Asked before opening: to open a pipe would wait for its other end.
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(Unread::Failed("not a file".to_owned()));
-    }
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-        return Err(Unread::Failed(
-            "larger than 1 MiB; is it a configuration file?".to_owned(),
-        ));
-    }
-    String::from_utf8(bytes).map_err(|error| {
+fn read(path: &Path) -> Result<(String, Metadata), Unread> {
+    let (bytes, seen) = files::read(path, LARGEST).map_err(|unread| match unread {
+        files::Unread::Missing => Unread::Missing,
+        other => Unread::Failed((1, 1), other.to_string()),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
         let sound = error.as_bytes().utf8_chunks().next();
-        Unread::NotText(end(sound.map_or("", |chunk| chunk.valid())))
-    })
+        let at = end(sound.map_or("", |chunk| chunk.valid()));
+        Unread::Failed(at, NOT_TEXT.to_owned())
+    })?;
+    Ok((text, seen))
 }
 
 /// Line and column behind a text.

@@ -6,7 +6,9 @@
 
 pub mod address;
 mod charts;
+pub mod exposed;
 pub mod file;
+pub mod files;
 pub mod job;
 mod known;
 pub mod load;

@@ -208,6 +208,14 @@ impl Template {
         }
     }
 
+    /// Whether some of it is written out.
+    #[must_use]
+    pub fn has_literal(&self) -> bool {
+        let literal =
+            |part: &Part| matches!(part, Part::Literal(text) if !text.reveal().is_empty());
+        self.parts.iter().any(literal)
+    }
+
     /// For a person: references as they are, everything else as `***`, or in full
     /// where it is no secret.
     #[must_use]

@@ -14,6 +14,9 @@ use super::yaml;
 /// must not keep the plugin from starting.
 const MOST_WORK: usize = 8 << 20;
 
+/// Mistakes of a file that are looked past: one that has more is none.
+const MOST_MISTAKES: usize = 1000;
+
 /// Lines that belong together: a key at the margin, an entry of `jobs:`, or what
 /// follows the end of the document.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +34,13 @@ pub(super) fn read(text: &str, whole: Problem) -> (Option<RawFile>, Vec<Problem>
     // A quote that is not closed seems to be a mistake of the parts after it, so
     // each part is looked at alone first.
     let mut parts = sound_parts(&lines, &mut problems);
-    for _ in 0..(MOST_WORK / text.len().max(1)).clamp(4, 1000) {
+    let tries = (MOST_WORK / text.len().max(1)).clamp(4, MOST_MISTAKES);
+    let tries = if problems.len() < MOST_MISTAKES {
+        tries
+    } else {
+        0
+    };
+    for _ in 0..tries {
         match yaml::read::<RawFile>(&joined(&lines, &parts)) {
             Ok(raw) => {
                 if problems.is_empty() {
@@ -50,6 +59,9 @@ pub(super) fn read(text: &str, whole: Problem) -> (Option<RawFile>, Vec<Problem>
         }
     }
     problems.push(Problem {
+        // First of all: the others are more than are told.
+        line: 1,
+        column: 1,
         text: "too many mistakes to make anything of this file".to_owned(),
         ..whole
     });
@@ -57,18 +69,27 @@ pub(super) fn read(text: &str, whole: Problem) -> (Option<RawFile>, Vec<Problem>
 }
 
 fn sound_parts(lines: &[&str], problems: &mut Vec<Problem>) -> Vec<Part> {
-    let mut parts = split(lines);
-    let mut at = 0;
-    while let Some(part) = parts.get(at) {
-        match mistake(lines, part) {
+    let mut sound = Vec::new();
+    // The list that is gone, and with it its entries.
+    let mut gone = None;
+    for part in split(lines) {
+        if problems.len() >= MOST_MISTAKES {
+            break;
+        }
+        if part.list.is_some() && part.list == gone {
+            continue;
+        }
+        match mistake(lines, &part) {
             Some(problem) => {
                 problems.push(problem);
-                drop_part(&mut parts, at);
+                if part.list.is_none() {
+                    gone = Some(part.lines.start);
+                }
             }
-            None => at += 1,
+            None => sound.push(part),
         }
     }
-    parts
+    sound
 }
 
 /// Takes a part away, and with a list its entries.

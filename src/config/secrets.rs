@@ -5,7 +5,6 @@
 //! it from a thread of its own. What is told never has a value, nor what a program
 //! printed.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::files::{self, Unread};
 use super::job::Secret;
 use super::reference::{Reference, Source};
 
@@ -25,6 +25,9 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A longer secret is none.
 const LONGEST: usize = 64 << 10;
+
+/// What is told of a longer one.
+const LARGE: &str = "gives more than 64 KiB, which is no secret; give the secret alone";
 
 /// Pause between looks for the end of a program that has closed its output.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -89,27 +92,24 @@ fn variable(name: &str) -> Result<Vec<u8>, String> {
 }
 
 fn file(path: &Path) -> Result<Vec<u8>, String> {
-    let told = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => "does not exist; write the secret to this file".to_owned(),
-        ErrorKind::PermissionDenied => {
+    let read = files::read(path, LONGEST as u64).map_err(|unread| match unread {
+        Unread::Missing => "does not exist; write the secret to this file".to_owned(),
+        Unread::Denied => {
             "may not be read; let the user netdata read it and enter its folders".to_owned()
         }
-        _ => format!("cannot be read: {error}"),
-    };
-    // Asked before opening: to open a pipe would wait for its other end.
-    if !path.metadata().map_err(told)?.is_file() {
-        return Err("is no file; name one that holds the secret alone".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let limit = LONGEST as u64 + 1;
-    let file = File::open(path).map_err(told)?;
-    file.take(limit).read_to_end(&mut bytes).map_err(told)?;
-    within_limit(bytes)
+        Unread::NoFile(what) => {
+            format!("is no file but {what}; name one that holds the secret alone")
+        }
+        Unread::Large(_) => LARGE.to_owned(),
+        Unread::Dangling | Unread::Circle => format!("is {unread}"),
+        Unread::Failed(error) => format!("cannot be read: {error}"),
+    })?;
+    Ok(read.0)
 }
 
 fn within_limit(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if bytes.len() > LONGEST {
-        return Err("gives more than 64 KiB, which is no secret; give the secret alone".to_owned());
+        return Err(LARGE.to_owned());
     }
     Ok(bytes)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value, json};
 
+use crate::model::text;
 use crate::model::thresholds::Thresholds;
 
 use super::address::{self, Address};
@@ -84,6 +85,20 @@ pub fn yaml(job: &Job) -> String {
             value => {
                 let _ = writeln!(out, "    {key}: {value}");
             }
+        }
+    }
+    unhidden(&out)
+}
+
+/// What is hidden stands between quotes alone: there its number means it, and YAML takes
+/// most of it no other way.
+fn unhidden(yaml: &str) -> String {
+    let mut out = String::with_capacity(yaml.len());
+    for c in yaml.chars() {
+        match u32::from(c) {
+            _ if c == '\n' || !text::is_hidden(c) => out.push(c),
+            number @ ..=0xffff => out.push_str(&format!("\\u{number:04x}")),
+            number => out.push_str(&format!("\\U{number:08x}")),
         }
     }
     out

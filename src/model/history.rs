@@ -137,8 +137,7 @@ impl History {
     /// outage is not a rate.
     pub fn push(&mut self, sample: &Sample) -> Rates {
         let Some(server) = &sample.server else {
-            self.last = None;
-            self.end_run();
+            self.interrupt();
             return Rates::default();
         };
         let now = Mark::of(sample);
@@ -164,6 +163,12 @@ impl History {
         self.follow_defrag(sample, &mut rates);
         self.last = Some(now);
         rates
+    }
+
+    /// The time until the next sample is not to be trusted: what comes then is not a rate.
+    pub fn interrupt(&mut self) {
+        self.last = None;
+        self.end_run();
     }
 
     /// Whether this is the very server of the sample before.

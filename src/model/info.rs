@@ -189,6 +189,9 @@ table! {
         run_id,
         /// `libc`, `jemalloc-5.3.0`, `tcmalloc-x.y`, `memkind`.
         mem_allocator,
+        /// When the last save ended, or else the process was started, seconds since 1970 by
+        /// the server's clock (rdb.c `lastsave`, all versions).
+        rdb_last_save_time,
     }
 }
 
@@ -249,9 +252,14 @@ mod read {
         from_utf8(text).ok()?.parse().ok()
     }
 
-    /// An empty text is absent.
+    /// Longest text, in bytes: `executable` is a path (`PATH_MAX` of Linux). Some are kept
+    /// for as long as an instance is watched.
+    const LONGEST_TEXT: usize = 4096;
+
+    /// An empty text is absent, and so is one that is longer than any server's.
     pub(super) fn text(text: &[u8]) -> Option<&str> {
-        from_utf8(text).ok().filter(|text| !text.is_empty())
+        let fits = (1..=LONGEST_TEXT).contains(&text.len());
+        from_utf8(text).ok().filter(|_| fits)
     }
 
     /// `db0:keys=45901,expires=12,avg_ttl=0` to 12.
@@ -365,6 +373,13 @@ mod tests {
             "the first of a repeated name stands"
         );
         assert_eq!(info.texts.run_id, None, "an empty text is absent");
+        let long = format!(
+            "run_id:{}\nmem_allocator:{}\n",
+            "x".repeat(4097),
+            "y".repeat(4096)
+        );
+        let long = Info::parse(long.as_bytes()).texts;
+        assert!(long.run_id.is_none() && long.mem_allocator.is_some());
         assert_eq!(
             info.texts.executable,
             Some("/a:b"),

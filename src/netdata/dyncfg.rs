@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use super::functions::Refused;
 use super::request::{Call, Payload, Quotes, words};
+use super::wire::push_text;
 
 /// The id of what jobs are added to. A job's has its name behind another colon.
 pub const TEMPLATE: &str = "redis-frag:redis";
@@ -17,9 +18,6 @@ const PATH: &str = "/collectors/redis-frag/jobs";
 
 /// The name that go.d has for a job that is tried and has none.
 const NAMELESS: &str = "test";
-
-/// Characters of a source that are kept.
-const LONGEST_SOURCE: usize = 200;
 
 /// Longest name of a job: chart ids hold no more.
 const LONGEST_NAME: usize = 100;
@@ -207,7 +205,7 @@ pub fn create(out: &mut String, name: &str, status: Status, source: &Source) {
         id(name),
         status.word()
     );
-    push_source(out, &text);
+    push_text(out, &text);
     let _ = writeln!(out, "\" \"{OF_JOB}{remove}\" 0 0");
 }
 
@@ -233,17 +231,6 @@ fn id(name: &str) -> String {
     };
     let name: String = name.chars().take(LONGEST_NAME).map(fits).collect();
     format!("{TEMPLATE}:{name}")
-}
-
-/// Quotes end a field, a backslash would hide ours, and a control character is a new
-/// line or worse.
-fn push_source(out: &mut String, text: &str) {
-    let clean = |c: char| match c {
-        '\'' | '"' | '\\' => ' ',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    out.extend(text.chars().take(LONGEST_SOURCE).map(clean));
 }
 
 #[cfg(test)]

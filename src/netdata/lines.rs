@@ -27,7 +27,10 @@ pub fn next(input: &mut impl BufRead) -> Option<(String, bool)> {
 /// Passes over the rest of a line without keeping it.
 fn skip(input: &mut impl BufRead) -> io::Result<()> {
     loop {
-        let buffer = input.fill_buf()?;
+        let buffer = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
         let end = buffer.iter().position(|byte| *byte == b'\n');
         let length = buffer.len();
         input.consume(end.map_or(length, |at| at + 1));
@@ -40,6 +43,31 @@ fn skip(input: &mut impl BufRead) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Is interrupted before every piece, as by a signal.
+    struct Interrupted(Vec<u8>, bool);
+
+    impl io::Read for Interrupted {
+        fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let length = piece.len().min(self.0.len());
+            piece[..length].copy_from_slice(&self.0[..length]);
+            self.0.drain(..length);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_no_end() {
+        let long = "x".repeat(200_000);
+        let mut input = io::BufReader::new(Interrupted(format!("{long}\nb\n").into(), false));
+        assert_eq!(next(&mut input).map(|(_, whole)| whole), Some(false));
+        assert_eq!(next(&mut input), Some(("b\n".into(), true)));
+        assert_eq!(next(&mut input), None);
+    }
 
     #[test]
     fn a_long_line_is_shortened_and_the_next_is_whole() {

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,9 +38,10 @@ struct State {
     broken: bool,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// Zero of the clock by which lines wait.
+    began: Instant,
     /// Something is to be written.
     came: Condvar,
     /// All is written, or nobody reads any more.
@@ -64,6 +66,15 @@ impl Shared {
     }
 }
 
+/// Why a thread has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Nobody reads stdout any more: the agent is gone.
+    Gone(io::Error),
+    /// A panic, which is a defect: nothing is written or read any more.
+    Broken,
+}
+
 /// The way to the agent. Clones share it.
 #[derive(Clone)]
 pub struct Writer {
@@ -71,22 +82,29 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writing thread. `broken` is called once when nobody reads any
-    /// more: the agent is gone.
+    /// Starts the writing thread. `tell` is called once when it ends.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
     pub fn start(
         out: impl Write + Send + 'static,
-        broken: impl FnOnce(io::Error) + Send + 'static,
+        tell: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            began: Instant::now(),
+            came: Condvar::new(),
+            went: Condvar::new(),
+            said: Mutex::default(),
+        });
         let theirs = Arc::clone(&shared);
         thread::Builder::new()
             .name("stdout".into())
             .spawn(move || {
-                if let Err(error) = write_all(&theirs, out) {
-                    theirs.lock().broken = true;
-                    theirs.went.notify_all();
-                    broken(error);
-                }
+                let written = catch_unwind(AssertUnwindSafe(|| write_all(&theirs, out)));
+                theirs.lock().broken = true;
+                theirs.went.notify_all();
+                tell(written.map_or(Ended::Broken, Ended::Gone));
             })?;
         Ok(Self { shared })
     }
@@ -110,7 +128,7 @@ impl Writer {
         if state.broken {
             return;
         }
-        state.queue.put(output);
+        state.queue.put(output, self.shared.began.elapsed());
         self.shared.wake(state);
     }
 
@@ -143,6 +161,12 @@ impl Writer {
         self.shared.lock().queue.is_behind()
     }
 
+    /// Whether lines are on their way that can be taken back no more.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.shared.lock().writing
+    }
+
     /// Waits until the agent has taken everything, but no longer than `patience`.
     pub fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
@@ -158,7 +182,8 @@ impl Writer {
     }
 }
 
-fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
+/// Writes what comes, until nobody reads it any more.
+fn write_all(shared: &Shared, mut out: impl Write) -> io::Error {
     let mut text = String::new();
     loop {
         let mut state = shared.lock();
@@ -178,28 +203,42 @@ fn write_all(shared: &Shared, mut out: impl Write) -> io::Result<()> {
         state.queue.take(&mut text);
         state.writing = true;
         drop(state);
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            return error;
+        }
     }
 }
 
 /// Starts the reading thread: every request, and at the end of input a
-/// [`Request::Quit`], goes to `take`, which says whether it wants more.
+/// [`Request::Quit`], goes to `take`, which says whether it wants more. `broken` is called
+/// where the thread panics: nothing is heard any more.
+///
+/// # Errors
+/// There is no thread to be had.
 pub fn read(
     input: impl io::Read + Send + 'static,
     mut take: impl FnMut(Request) -> bool + Send + 'static,
+    broken: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     thread::Builder::new().name("stdin".into()).spawn(move || {
-        let mut input = io::BufReader::new(input);
-        let mut reader = Reader::default();
-        while let Some((line, whole)) = lines::next(&mut input) {
-            if !reader.feed(&line, whole).into_iter().all(&mut take) {
-                return;
-            }
+        let reading = AssertUnwindSafe(|| read_all(input, &mut take));
+        if catch_unwind(reading).is_err() {
+            // Before what `take` holds goes: who waits for that would take it for the end.
+            broken();
         }
-        let _ = reader.end().into_iter().all(take);
     })?;
     Ok(())
+}
+
+fn read_all(input: impl io::Read, mut take: impl FnMut(Request) -> bool) {
+    let mut input = io::BufReader::new(input);
+    let mut reader = Reader::default();
+    while let Some((line, whole)) = lines::next(&mut input) {
+        if !reader.feed(&line, whole).into_iter().all(&mut take) {
+            return;
+        }
+    }
+    let _ = reader.end().into_iter().all(take);
 }
 
 /// Waits until nobody reads stdout any more. A write would tell too, but a plugin
@@ -323,10 +362,10 @@ mod tests {
             }
         }
         let (tell, told) = mpsc::channel();
-        let writer = Writer::start(Closed, move |error| tell.send(error.kind()).unwrap()).unwrap();
+        let writer = Writer::start(Closed, move |ended| tell.send(ended).unwrap()).unwrap();
         writer.send(&values("x\n"));
-        let kind = told.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(kind, io::ErrorKind::BrokenPipe);
+        let ended = told.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(matches!(ended, Ended::Gone(error) if error.kind() == io::ErrorKind::BrokenPipe));
         let start = Instant::now();
         writer.drain(Duration::from_secs(5));
         assert!(
@@ -337,11 +376,46 @@ mod tests {
 
     fn requests(input: Vec<u8>) -> Vec<Request> {
         let (tell, told) = mpsc::channel();
-        read(Cursor::new(input), move |request| {
-            tell.send(request).is_ok()
-        })
-        .unwrap();
+        let take = move |request| tell.send(request).is_ok();
+        read(Cursor::new(input), take, || unreachable!()).unwrap();
         told.iter().collect()
+    }
+
+    #[test]
+    fn a_thread_that_breaks_down_tells_so_and_nobody_waits_for_it() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("made up")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl io::Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                panic!("made up")
+            }
+        }
+        let patience = Duration::from_secs(5);
+        let (tell, told) = mpsc::channel();
+        let writer = Writer::start(Broken, move |ended| tell.send(ended).unwrap()).unwrap();
+        writer.send(&values("x\n"));
+        let ended = told.recv_timeout(patience).unwrap();
+        assert!(matches!(ended, Ended::Broken), "{ended:?}");
+        let start = Instant::now();
+        writer.drain(patience);
+        assert!(start.elapsed() < patience / 2, "drain waits for nobody");
+        assert!(!writer.answer(Answer::error("id", 503, "x"), || unreachable!()));
+
+        // While it reads, and while what it read is taken.
+        let (tell, told) = mpsc::channel();
+        let again = tell.clone();
+        read(Broken, |_| true, move || tell.send("reading").unwrap()).unwrap();
+        assert_eq!(told.recv_timeout(patience), Ok("reading"));
+        let take = |_| panic!("made up");
+        read(io::empty(), take, move || again.send("taking").unwrap()).unwrap();
+        assert_eq!(told.recv_timeout(patience), Ok("taking"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::reply::Answer;
 use super::stream::Output;
@@ -14,9 +15,19 @@ use super::stream::Output;
 /// instances. Beyond it all waiting values go, and what is collected next begins anew.
 pub const MOST_WAITING: usize = 4 << 20;
 
-/// Bytes of definitions that may wait: those of two thousand instances. Beyond it all
+/// How long values may wait. Agents put those of a chart at their time as long as it is no
+/// more than five intervals behind, and take them for new ones beyond
+/// (`rrdset_timed_next`: database/rrdset.c of 1.37, src/database/rrdset-collection.c of
+/// 2.x). Then all waiting values go, and what is collected next begins anew.
+pub const MOST_LATE: Duration = Duration::from_secs(5);
+
+/// The same of an agent that has not read since some were thrown away: what it finds when
+/// it reads again is to be of this moment.
+pub const FRESH: Duration = Duration::from_secs(1);
+
+/// Bytes of definitions that may wait: those of five hundred instances. Beyond it all
 /// that waits goes, and everything is defined anew.
-pub const MOST_DEFINITIONS: usize = 64 << 20;
+pub const MOST_DEFINITIONS: usize = 16 << 20;
 
 /// Bytes of definitions beyond which an instance that has said nothing yet should wait:
 /// those of two hundred. A thousand that begin at once would otherwise take as much
@@ -31,6 +42,11 @@ pub const MOST_ANSWERS: (usize, usize) = (8 << 20, 4096);
 /// calls open reads nothing.
 pub const MOST_REFUSALS: usize = 2 * MOST_ANSWERS.1;
 
+/// Bytes of text that wait at most for an agent that does not read, whatever happens
+/// meanwhile. Of a hundred instances that go on as before it is their values of
+/// [`MOST_LATE`], some 2 MiB.
+pub const MOST: usize = MOST_WAITING + MOST_DEFINITIONS + MOST_ANSWERS.0 + 2 * ONE_WRITE;
+
 /// Bytes that are handed to the agent at once; what is collected meanwhile waits
 /// for no more than these.
 pub const ONE_WRITE: usize = 128 << 10;
@@ -41,6 +57,8 @@ struct Block {
     /// Whether these are definitions, which must not be lost alone.
     defines: bool,
     lines: String,
+    /// When its first lines came.
+    came: Duration,
 }
 
 /// What waits, in the order in which it is to be written.
@@ -50,6 +68,8 @@ pub struct Queue {
     /// Bytes of values that wait.
     waiting: usize,
     dropped: u64,
+    /// Nothing was taken since values were thrown away.
+    stuck: bool,
     /// Bytes of definitions that wait.
     defining: usize,
     lost: u64,
@@ -86,8 +106,8 @@ impl Queue {
         self.defining > BEHIND
     }
 
-    /// Takes lines in.
-    pub fn put(&mut self, output: &Output) {
+    /// Takes in the lines of a moment, on a clock of the caller's that never goes back.
+    pub fn put(&mut self, output: &Output, now: Duration) {
         if self.defining + output.definitions.len() > MOST_DEFINITIONS {
             // Values without their definitions end a plugin, so all goes.
             self.blocks.clear();
@@ -96,19 +116,27 @@ impl Queue {
             self.lost += 1;
             return;
         }
-        self.append(&output.definitions, true);
-        if self.waiting + output.values.len() > MOST_WAITING {
+        self.append(&output.definitions, true, now);
+        if self.waiting + output.values.len() > MOST_WAITING || self.is_late(now) {
             // The new ones go too: they continue from values that are lost.
             self.blocks.retain(|block| block.defines);
             self.waiting = 0;
             self.dropped += 1;
+            self.stuck = true;
         } else {
-            self.append(&output.values, false);
+            self.append(&output.values, false, now);
         }
     }
 
+    /// Whether values have waited for too long.
+    fn is_late(&self, now: Duration) -> bool {
+        let most = if self.stuck { FRESH } else { MOST_LATE };
+        let oldest = self.blocks.iter().find(|block| !block.defines);
+        oldest.is_some_and(|block| now.saturating_sub(block.came) > most)
+    }
+
     /// Behind lines of the same kind they share a block, and so a write.
-    fn append(&mut self, lines: &str, defines: bool) {
+    fn append(&mut self, lines: &str, defines: bool, came: Duration) {
         if lines.is_empty() {
             return;
         }
@@ -128,6 +156,7 @@ impl Queue {
         self.blocks.push_back(Block {
             defines,
             lines: block,
+            came,
         });
     }
 
@@ -149,6 +178,7 @@ impl Queue {
     /// The buffer that `text` was is used again.
     pub fn take(&mut self, text: &mut String) {
         text.clear();
+        self.stuck = false;
         while text.len() < ONE_WRITE {
             if let Some(mut block) = self.blocks.pop_front() {
                 match block.defines {
@@ -203,6 +233,9 @@ fn weight(answer: &Answer, beside: Option<&Answer>) -> usize {
 mod tests {
     use super::*;
 
+    /// Of lines that do not wait.
+    const NOW: Duration = Duration::ZERO;
+
     fn lines(definitions: &str, values: &str) -> Output {
         Output {
             definitions: definitions.to_owned(),
@@ -222,13 +255,13 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_definitions_stay_and_the_newest_values_win() {
         let mut queue = Queue::default();
-        queue.put(&lines("CHART\n", "old\n"));
+        queue.put(&lines("CHART\n", "old\n"), NOW);
         let big = "x".repeat(MOST_WAITING / 4);
         for _ in 0..40 {
-            queue.put(&lines("", &big));
+            queue.put(&lines("", &big), NOW);
             assert!(queue.waiting <= MOST_WAITING);
         }
-        queue.put(&lines("", "newest\n"));
+        queue.put(&lines("", "newest\n"), NOW);
         // Room for the three of them that fit behind the first, then for four each.
         assert_eq!(queue.dropped(), 8);
         let text = all(&mut queue);
@@ -240,19 +273,78 @@ mod tests {
         assert_eq!((queue.waiting, queue.defining), (0, 0));
     }
 
+    /// An agent that is stuck, while one instance is collected each second: what of it
+    /// waits at the end, and how often values were thrown away.
+    fn stuck_for(seconds: u64) -> (Vec<String>, u64) {
+        let mut queue = Queue::default();
+        for second in 0..seconds {
+            let now = Duration::from_millis(1000 * second + second % 3);
+            queue.put(&lines("", &format!("{second}\n")), now);
+        }
+        let waiting = all(&mut queue);
+        (
+            waiting.lines().map(str::to_owned).collect(),
+            queue.dropped(),
+        )
+    }
+
+    #[test]
+    fn values_wait_for_as_long_as_an_agent_can_place_them_and_then_only_the_newest_do() {
+        let (waiting, dropped) = stuck_for(5);
+        assert_eq!((waiting.len(), dropped), (5, 0), "none is five seconds old");
+        for seconds in 10..90 {
+            let (waiting, dropped) = stuck_for(seconds);
+            let newest: Vec<String> = (seconds.saturating_sub(2)..seconds)
+                .map(|second| second.to_string())
+                .collect();
+            assert!(
+                dropped > 0 && newest.ends_with(&waiting),
+                "{seconds}: {waiting:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_agent_that_reads_again_may_be_late_again() {
+        let mut queue = Queue::default();
+        let at = |seconds| Duration::from_secs(seconds);
+        for second in 0..20 {
+            queue.put(&lines("", "x\n"), at(second));
+        }
+        all(&mut queue);
+        let dropped = queue.dropped();
+        for second in 20..=25 {
+            queue.put(&lines("", "y\n"), at(second));
+        }
+        assert_eq!((queue.dropped(), all(&mut queue).len()), (dropped, 12));
+        // Definitions never grow old.
+        queue.put(&lines("CHART\n", "z\n"), at(30));
+        queue.put(&lines("", "z\n"), at(40));
+        assert_eq!(
+            (queue.dropped(), all(&mut queue)),
+            (dropped + 1, "CHART\n".to_owned())
+        );
+        queue.put(&lines("CHART\n", ""), at(50));
+        queue.put(&lines("", "z\n"), at(60));
+        assert_eq!(
+            (queue.dropped(), all(&mut queue)),
+            (dropped + 1, "CHART\nz\n".to_owned())
+        );
+    }
+
     /// Instances that come and go define charts again and again.
     #[test]
     fn definitions_are_bounded_too_and_their_loss_is_told() {
         let mut queue = Queue::default();
-        queue.put(&lines(&"x".repeat(BEHIND), ""));
+        queue.put(&lines(&"x".repeat(BEHIND), ""), NOW);
         assert!(!queue.is_behind());
-        queue.put(&lines("x", ""));
+        queue.put(&lines("x", ""), NOW);
         assert!(queue.is_behind());
         all(&mut queue);
         assert!(!queue.is_behind());
         let definitions = "x".repeat(MOST_DEFINITIONS / 8);
         for _ in 0..20 {
-            queue.put(&lines(&definitions, "v"));
+            queue.put(&lines(&definitions, "v"), NOW);
             assert!(queue.defining <= MOST_DEFINITIONS, "{}", queue.defining);
         }
         assert!(queue.lost() >= 1 && queue.dropped() >= queue.lost());
@@ -268,7 +360,7 @@ mod tests {
             let definitions = if number == 20 { "CHART\n" } else { "" };
             want.push_str(definitions);
             want.push_str(&values);
-            queue.put(&lines(definitions, &values));
+            queue.put(&lines(definitions, &values), NOW);
         }
         let mut text = String::new();
         queue.take(&mut text);
@@ -276,7 +368,7 @@ mod tests {
         // The next round finds the buffers of this one.
         let address = queue.spare.as_ptr();
         assert!(queue.spare.capacity() > 0);
-        queue.put(&lines("", "next\n"));
+        queue.put(&lines("", "next\n"), NOW);
         assert_eq!(queue.blocks[0].lines.as_ptr(), address);
         let buffer = text.as_ptr();
         queue.take(&mut text);
@@ -289,9 +381,9 @@ mod tests {
         let mut queue = Queue::default();
         let values = "x".repeat(ONE_WRITE / 3);
         for _ in 0..20 {
-            queue.put(&lines("", &values));
+            queue.put(&lines("", &values), NOW);
         }
-        queue.put(&lines(&"d".repeat(9 * ONE_WRITE), ""));
+        queue.put(&lines(&"d".repeat(9 * ONE_WRITE), ""), NOW);
         let (mut text, mut writes) = (String::new(), 0);
         while !queue.is_empty() {
             queue.take(&mut text);
@@ -319,7 +411,7 @@ mod tests {
             let own: Arc<str> = body.to_string().into();
             assert!(give(&mut queue, &format!("own{number}"), &own));
         }
-        queue.put(&lines("", "newest\n"));
+        queue.put(&lines("", "newest\n"), NOW);
         assert!(queue.answering <= MOST_ANSWERS.0 + 20 * 100);
         let short: Arc<str> = "{}\n".into();
         let mut kept = 40;

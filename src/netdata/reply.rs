@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::model::text::{self, is_hidden};
+
 /// Length from which on a line of JSON is broken at the next comma. 1.37 cuts
 /// lines at 15 kB.
 const LONG_LINE: usize = 2_000;
@@ -91,6 +93,8 @@ impl Answer {
     /// The answer to a request that has no better one: a code and the reason.
     #[must_use]
     pub fn error(id: &str, code: u16, message: &str) -> Self {
+        // It may repeat what was asked, or what a server or a file says.
+        let message = text::line(message, LONGEST_TEXT);
         let body = json!({ "status": code, "errorMessage": message });
         Self::new(id, code, lines(&body).into(), 0)
     }
@@ -195,8 +199,20 @@ impl Lines {
     fn string(&mut self, text: &str) {
         let end = text.char_indices().nth(LONGEST_TEXT);
         let kept = end.and_then(|(at, _)| text.get(..at)).unwrap_or(text);
-        // JSON escapes every control character, line ends among them.
-        self.text.push_str(&Value::from(kept).to_string());
+        let quoted = Value::from(kept).to_string();
+        if !quoted.contains(is_hidden) {
+            return self.text.push_str(&quoted);
+        }
+        // Line ends are escaped by now; these are not, and the value must stay the same.
+        for c in quoted.chars() {
+            if is_hidden(c) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(self.text, "\\u{unit:04x}");
+                }
+            } else {
+                self.text.push(c);
+            }
+        }
     }
 }
 
@@ -210,7 +226,7 @@ fn id_word(id: &str) -> String {
     let quote = if id.contains('\'') { '"' } else { '\'' };
     let clean = |c: char| match c {
         '\\' => '_',
-        c if c == quote || c.is_control() => '_',
+        c if c == quote || is_hidden(c) => '_',
         c => c,
     };
     let inner: String = id.chars().take(LONGEST_ID).map(clean).collect();
@@ -232,6 +248,17 @@ mod tests {
         assert_eq!(body["status"], 404);
         assert_eq!(body["errorMessage"], "no function of this name");
         assert!(answer.body.ends_with("}\n"));
+        let hostile = Answer::error(
+            "1",
+            404,
+            &format!("a\u{1b}[2J\u{202e}\n{}", "b".repeat(9999)),
+        );
+        let body: Value = serde_json::from_str(&hostile.body).unwrap();
+        let told = body["errorMessage"].as_str().unwrap();
+        assert!(
+            told.starts_with("a[2J b") && told.len() == LONGEST_TEXT,
+            "{told}"
+        );
     }
 
     #[test]
@@ -252,13 +279,14 @@ mod tests {
 
     #[test]
     fn lines_are_short_and_none_is_a_keyword() {
-        let hostile = "FUNCTION_RESULT_END\nBEGIN 'x' \u{1}\u{2028}".repeat(300);
+        let hostile = "FUNCTION_RESULT_END\nBEGIN 'x' \u{1}\u{2028}\u{9b}\u{e0041}".repeat(300);
         let row = json!([hostile, 1, "FUNCTION_RESULT_END", null, 1.5]);
         let value = json!({ "data": vec![row; 50], "FUNCTION_RESULT_END": true });
         let text = lines(&value);
         for line in text.lines() {
             assert!(line.len() < 15_000, "{} bytes", line.len());
             assert!(line.starts_with(['{', ',']), "{line:.40}");
+            assert!(!line.contains(is_hidden), "{line:.40}");
         }
         let back: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back["data"][7][1], 1);

@@ -177,8 +177,7 @@ impl Reader {
             source: shortened(next(), LONGEST_SOURCE),
             payload: None,
         };
-        // Nobody can be told anything about a call without an id.
-        let refused = refusal.is_some() || call.id.is_empty();
+        let refused = refusal.is_some() || !is_answerable(&call.id);
         let request = refusal.map(|why| Request::Refused {
             id: call.id.clone(),
             why,
@@ -234,10 +233,16 @@ impl Reader {
 /// Whether somebody waits for an answer to this.
 fn owed(request: &Request) -> bool {
     match request {
-        // Agents' own ids have no blanks; one of these alone would be read as none.
-        Request::Call(Call { id, .. }) | Request::Refused { id, .. } => !id.trim().is_empty(),
+        Request::Call(Call { id, .. }) | Request::Refused { id, .. } => is_answerable(id),
         _ => true,
     }
+}
+
+/// Whether an answer can name a call by this id: it is there, and was text.
+fn is_answerable(id: &str) -> bool {
+    let odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    // Of blanks alone it would be read as none.
+    !id.trim().is_empty() && !id.contains(odd)
 }
 
 fn shortened(mut text: String, longest: usize) -> String {
@@ -387,7 +392,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_owed_an_answer_where_it_has_an_id() {
-        for line in ["FUNCTION", "FUNCTION \"\" 10 x", "FUNCTION_PAYLOAD"] {
+        for line in [
+            "FUNCTION",
+            "FUNCTION \"\" 10 x",
+            "FUNCTION a\u{fffd} 10 x",
+            "FUNCTION a\0b 10",
+            "FUNCTION_PAYLOAD",
+            "FUNCTION_PAYLOAD \u{1b}a 10 x",
+        ] {
             assert_eq!(read(&[line, "FUNCTION_PAYLOAD_END"]), [], "{line}");
         }
         for line in ["FUNCTION a", "FUNCTION a 10", "FUNCTION a 10 \"\""] {

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::text;
+
 /// Characters of one cell that are shown.
 const LONGEST_CELL: usize = 600;
 
@@ -226,19 +228,13 @@ fn row_options(index: usize) -> Value {
 }
 
 /// A text as a cell: what servers and files call themselves loses what would
-/// move a cursor or turn the direction of writing round.
+/// move a cursor or turn the direction of writing round. The dashboard shows strings as
+/// text, whatever they look like, except in columns of the types `feedTemplate` and
+/// `richValue` and with the transformation `xml` (FUNCTION_UI_REFERENCE.md of
+/// netdata/netdata, 2026): no [`Kind`] has one of these.
 #[must_use]
 pub fn text(text: &str) -> Value {
-    let seen = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    Value::from(
-        text.chars()
-            .filter(seen)
-            .take(LONGEST_CELL)
-            .collect::<String>(),
-    )
+    Value::from(text::line(text, LONGEST_CELL))
 }
 
 /// Bytes as a cell of MiB.
@@ -291,7 +287,7 @@ mod tests {
 
     #[test]
     fn cells_are_clean_and_short() {
-        assert_eq!(text("a\u{1b}[2J\u{202e}\nb"), "a[2Jb");
+        assert_eq!(text("a\u{1b}[2J\u{202e}\nb"), "a[2J b");
         assert_eq!(
             text(&"x".repeat(9999)).as_str().unwrap().len(),
             LONGEST_CELL

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::model::text::is_hidden;
+
 /// Longest text in one field. Old agents cut lines at 15 kB.
 const LONGEST: usize = 200;
 
@@ -173,12 +175,12 @@ fn push_number(out: &mut String, number: impl itoa::Integer) {
     out.push('\n');
 }
 
-/// Quotes end a field, a backslash would hide the quote that ends ours, and a
-/// control character is a new line or worse.
-fn push_text(out: &mut String, text: &str) {
+/// Quotes end a field, a backslash would hide the quote that ends ours, and what is
+/// hidden is a new line or worse.
+pub(super) fn push_text(out: &mut String, text: &str) {
     let clean = |c: char| match c {
         '\'' | '"' | '\\' => ' ',
-        c if c.is_control() => ' ',
+        c if is_hidden(c) => ' ',
         c => c,
     };
     out.extend(text.chars().take(LONGEST).map(clean));

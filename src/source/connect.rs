@@ -4,9 +4,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::address::Address;
@@ -26,11 +27,24 @@ pub const NAME: &str = "redis-frag";
 /// Addresses found for a name.
 type Found = io::Result<Vec<SocketAddr>>;
 
+/// An answer to a name that takes longer is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Slow names that are looked up at once, half of the threads there are for what blocks
+/// (`app::LOOKUP_THREADS`): one without an answer holds its thread for ten seconds
+/// (resolv.conf(5): `timeout` times `attempts`), and the others' names must not wait for it.
+const SLOW_AT_ONCE: usize = 8;
+
+/// The turns of slow names.
+static SLOW_TURNS: Semaphore = Semaphore::const_new(SLOW_AT_ONCE);
+
 /// The name of one instance, being looked up. A question that takes longer than a
 /// try is kept for the next, so that names without an answer do not queue up.
 #[derive(Debug, Default)]
 pub struct Lookup {
-    under_way: Option<JoinHandle<Found>>,
+    under_way: Option<JoinHandle<(Found, Duration)>>,
+    /// Whether the last answer was slow.
+    is_slow: bool,
 }
 
 impl Lookup {
@@ -41,13 +55,29 @@ impl Lookup {
     }
 
     async fn find(&mut self, host: &str, port: u16) -> Found {
+        let is_slow = self.is_slow;
         let question = self.under_way.get_or_insert_with(|| {
             let host = host.to_owned();
-            tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) })
+            tokio::spawn(async move {
+                // It is never closed.
+                let turn = match is_slow {
+                    true => SLOW_TURNS.acquire().await.ok(),
+                    false => None,
+                };
+                let asked = Instant::now();
+                let found = lookup_host((host, port)).await.map(Iterator::collect);
+                drop(turn);
+                (found, asked.elapsed())
+            })
         });
         let found = question.await;
         self.under_way = None;
-        found.unwrap_or_else(|error| Err(io::Error::other(error)))
+        let (found, took) = found.unwrap_or_else(|_| {
+            let broken = io::Error::other("looking its name up broke down, a defect");
+            (Err(broken), Duration::ZERO)
+        });
+        self.is_slow = took >= SLOW;
+        found
     }
 }
 
@@ -245,7 +275,10 @@ impl Connection {
             Failed::NoReply => Trouble::NotInfo,
             Failed::Broken(error) => self.broken(&error),
         });
-        self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
+        self.heard |= !matches!(
+            reply,
+            Err(Trouble::Lost(_) | Trouble::Tls(_) | Trouble::BrokenHandshake(_))
+        );
         reply
     }
 
@@ -360,8 +393,6 @@ fn hello(login: &Login) -> redis::Cmd {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::{sleep, timeout};
 
     use super::*;
@@ -376,16 +407,18 @@ mod tests {
             let mut lookup = Lookup {
                 under_way: Some(tokio::spawn(async move {
                     sleep(Duration::from_millis(50)).await;
-                    Ok(vec![slow])
+                    (Ok(vec![slow]), SLOW)
                 })),
+                is_slow: false,
             };
             let short = Duration::from_millis(5);
             assert!(timeout(short, lookup.find("127.0.0.1", 2)).await.is_err());
             assert!(lookup.is_under_way());
             assert_eq!(lookup.find("127.0.0.1", 2).await.unwrap(), [slow]);
-            assert!(!lookup.is_under_way());
+            assert!(!lookup.is_under_way() && lookup.is_slow);
             let next = lookup.find("127.0.0.1", 2).await.unwrap();
             assert_eq!(next, [SocketAddr::from(([127, 0, 0, 1], 2))]);
+            assert!(!lookup.is_slow);
         });
     }
 }

@@ -3,6 +3,7 @@
 //! Read once for all instances in it and below it. Every file is optional. Must not know
 //! who is in a cgroup, nor judge what it reads.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use crate::model::host::Cgroup;
 
 use super::kept::{Kept, Room};
 use super::procfs::{counter, size};
+use super::trouble::wants_descriptor;
 
 /// How often it is looked whether an operator has changed a limit.
 const LIMIT_EVERY: Duration = Duration::from_secs(10);
@@ -52,13 +54,18 @@ pub(super) const V1: Files = Files {
 #[derive(Debug, Default)]
 struct Known<T>(Option<(Instant, T)>);
 
-impl<T: Copy> Known<T> {
-    /// What is known for less than `age`, else what is read now.
-    fn or_read(&mut self, age: Duration, read: impl FnOnce() -> T) -> T {
+impl<T: Copy + Default> Known<T> {
+    /// What is known for less than `age`, else what is read now. Where there is no
+    /// descriptor to look, what was known stays.
+    fn or_read(&mut self, age: Duration, read: impl FnOnce() -> io::Result<T>) -> T {
         match self.0 {
             Some((at, known)) if at.elapsed() < age => known,
-            _ => {
-                let known = read();
+            before => {
+                let known = match (read(), before) {
+                    (Ok(known), _) => known,
+                    (Err(error), Some((_, before))) if wants_descriptor(&error) => before,
+                    (Err(_), _) => T::default(),
+                };
                 self.0 = Some((Instant::now(), known));
                 known
             }
@@ -112,18 +119,28 @@ impl Group {
             read(&mut Kept::default(), room, path, size)
         })?;
         let (used, cache, swap) = self.filled.or_read(age, || {
-            let used = read(&mut self.used_file, room, || folder.join(files.used), size);
-            let swap = read(&mut self.swap_file, room, || folder.join(files.swap), size);
+            let used = told(read(
+                &mut self.used_file,
+                room,
+                || folder.join(files.used),
+                size,
+            ));
+            let swap = told(read(
+                &mut self.swap_file,
+                room,
+                || folder.join(files.swap),
+                size,
+            ));
             let swap = match files.swap_is_beside {
                 true => swap,
                 false => swap.zip(used).map(|(both, used)| both.saturating_sub(used)),
             };
             let path = || folder.join("memory.stat");
-            let cache = read(&mut self.cache_file, room, path, |text| {
+            let cache = told(read(&mut self.cache_file, room, path, |text| {
                 let rows = files.cache.iter().filter_map(|row| counter(text, row));
                 rows.reduce(u64::saturating_add)
-            });
-            (used, cache, swap)
+            }));
+            Ok((used, cache, swap))
         });
         Some(Cgroup {
             path: Arc::clone(&self.path),
@@ -143,6 +160,10 @@ impl Group {
     }
 }
 
+fn told<T>(read: io::Result<Option<T>>) -> Option<T> {
+    read.ok().flatten()
+}
+
 /// A cgroup that was removed may be made anew at the same path, by a service that starts
 /// again: then the file that was open has an end, and another is there.
 fn read<T>(
@@ -150,12 +171,12 @@ fn read<T>(
     room: &Room,
     path: impl Fn() -> PathBuf,
     of: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
+) -> io::Result<Option<T>> {
     let mut read = || {
         let of = |bytes: &[u8]| of(std::str::from_utf8(bytes).ok()?);
         file.read(room, &path, of)
     };
-    read().or_else(|_| read()).ok().flatten()
+    read().or_else(|_| read())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::groups::Group;
 use super::kept::{Kept, Room, Shared, lock};
 use super::processes::{self, ServerProcess};
 use super::procfs::{self, Memory, Status};
+use super::trouble::wants_descriptor;
 
 /// Longest text taken from a file of the kernel's that is read whole: a hundred
 /// thousand unix sockets.
@@ -36,7 +37,7 @@ const AGAIN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Kernel {
     root: PathBuf,
-    machine: Mutex<Option<MachineSeen>>,
+    machine: Mutex<MachineKnown>,
     servers: Mutex<Option<Seen>>,
     /// Several jobs may watch one process, and many are below one cgroup.
     processes: Shared<ProcessId, Reading>,
@@ -49,6 +50,13 @@ pub struct Kernel {
 
 /// Server processes, and when they were looked for.
 type Seen = (Instant, Arc<Vec<ServerProcess>>);
+
+/// The machine's figures, and the file that its memory is read from.
+#[derive(Debug, Default)]
+struct MachineKnown {
+    seen: Option<MachineSeen>,
+    memory: Kept,
+}
 
 /// The machine's figures: when its memory was read, and when what seldom changes.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +76,7 @@ impl Kernel {
     pub fn new(prefix: Option<&Path>) -> Self {
         Self {
             root: prefix.map_or_else(|| PathBuf::from("/"), Path::to_owned),
-            machine: Mutex::new(None),
+            machine: Mutex::default(),
             servers: Mutex::new(None),
             processes: Shared::default(),
             groups: Shared::default(),
@@ -100,7 +108,11 @@ impl Kernel {
     /// When a process was started, in ticks; with its pid, what it is known by.
     #[must_use]
     pub fn start_time(&self, pid: u32) -> Option<u64> {
-        procfs::start_time(&text(&self.of_process(pid, "stat")).ok()?)
+        self.try_start_time(pid).ok().flatten()
+    }
+
+    fn try_start_time(&self, pid: u32) -> io::Result<Option<u64>> {
+        Ok(procfs::start_time(&text(&self.of_process(pid, "stat"))?))
     }
 
     /// Whether processes of other users are hidden (`hidepid`).
@@ -136,25 +148,30 @@ impl Kernel {
     #[must_use]
     pub fn machine(&self) -> Machine {
         let mut known = lock(&self.machine);
-        if let Some(seen) = *known
+        let seen = known.seen;
+        if let Some(seen) = seen
             && seen.at.elapsed() < SHARED
         {
             return seen.machine;
         }
         let at = Instant::now();
-        let (set_up_at, set_up) = match *known {
+        let (set_up_at, set_up) = match seen {
             Some(seen) if seen.set_up_at.elapsed() < AGAIN_EVERY => (seen.set_up_at, seen.machine),
-            _ => (at, self.set_up()),
+            _ => (at, self.set_up(seen.map(|seen| seen.machine))),
         };
+        let path = || self.root.join("proc/meminfo");
+        let memory = known.memory.read(&self.room, path, |text| {
+            procfs::meminfo(&String::from_utf8_lossy(text))
+        });
         let machine = Machine {
             kernel: set_up.kernel,
             overcommit: set_up.overcommit,
             swappiness: set_up.swappiness,
             huge_pages: set_up.huge_pages,
             huge_pages_wait: set_up.huge_pages_wait,
-            ..procfs::meminfo(&self.text("proc/meminfo"))
+            ..memory.unwrap_or_default()
         };
-        *known = Some(MachineSeen {
+        known.seen = Some(MachineSeen {
             at,
             set_up_at,
             machine,
@@ -162,9 +179,15 @@ impl Kernel {
         machine
     }
 
-    /// What the machine is set to.
-    fn set_up(&self) -> Machine {
+    /// What the machine is set to; as before, where there is no descriptor to look.
+    fn set_up(&self, before: Option<Machine>) -> Machine {
         let huge_pages = "sys/kernel/mm/transparent_hugepage";
+        if let Some(before) = before
+            && let Err(error) = File::open(self.root.join("proc/version"))
+            && wants_descriptor(&error)
+        {
+            return before;
+        }
         Machine {
             kernel: procfs::kernel_version(&self.text("proc/sys/kernel/osrelease")),
             overcommit: procfs::overcommit(&self.text("proc/sys/vm/overcommit_memory")),
@@ -274,12 +297,18 @@ impl Watched {
 
     /// Looks anew at what seldom changes: whether it is still the same process, and
     /// its cgroups. Whether it is. The server that just answered over the same
-    /// connection is alive, and its pid nobody else's: so not with every reading.
+    /// connection is alive, and its pid nobody else's: so not with every reading, and
+    /// where there is no descriptor to look it is still the one it was.
     pub fn look_again(&mut self, kernel: &Kernel) -> bool {
         self.looked_again = Instant::now();
-        self.afresh = true;
-        self.find_cgroup(kernel);
-        kernel.start_time(self.id.0) == Some(self.id.1)
+        match kernel.try_start_time(self.id.0) {
+            Err(error) if wants_descriptor(&error) => true,
+            start_time => {
+                self.afresh = true;
+                self.find_cgroup(kernel);
+                start_time.is_ok_and(|start_time| start_time == Some(self.id.1))
+            }
+        }
     }
 
     /// Adds its huge pages where this user may ask for them. Walks its page tables: not

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::config::exposed;
 use crate::config::job::Credentials;
 use crate::config::login::Login;
 use crate::config::reference::{Reference, Source};
@@ -158,7 +159,10 @@ impl Keyring {
         let leash = Arc::new(Leash::default());
         let theirs = Arc::clone(&leash);
         let read = move || {
-            let login = credentials.login(|reference| secrets::read(reference, patience, &theirs));
+            let login = credentials.login(|reference| {
+                exposed::warn_of(reference);
+                secrets::read(reference, patience, &theirs)
+            });
             login.map(Arc::new)
         };
         if !self.credentials.refers() {

@@ -22,7 +22,7 @@ use super::connect::{Connection, Way};
 use super::host::Kernel;
 use super::keyring::Keyring;
 use super::neighbour::Neighbour;
-use super::sections::{self, ALL, FEW, Remembered, SOME};
+use super::sections::{ALL, FEW, Remembered, SOME};
 use super::setup::{Asked, Setup};
 use super::trouble::Trouble;
 
@@ -247,6 +247,11 @@ impl Poller {
 
     async fn sample_within(&mut self, patience: Duration) -> Result<Sample, Trouble> {
         let sampled = match timeout(patience, self.sample()).await {
+            // An answer that was here in time for all that: it is we who were stopped.
+            Ok(Ok(mut sample)) => {
+                sample.round_trip = sample.round_trip.filter(|took| *took <= patience);
+                Ok(sample)
+            }
             Ok(sampled) => sampled,
             Err(_) => Err(self.way.silence()),
         };
@@ -261,24 +266,34 @@ impl Poller {
             .server
             .as_ref()
             .is_some_and(|server| server.takes_sections());
+        let mut refusal = None;
         if sections && !self.plain {
             // Whoever keeps replies wants all of them.
             if self.replies.is_none() && self.remembered.is_fresh(self.epoch.elapsed()) {
                 match self.info(&FEW).await {
                     Ok(Some(sample)) => return Ok(sample),
+                    Err(trouble) if !trouble.may_be_the_question() => return Err(trouble),
                     // Another server answers.
-                    Ok(None) | Err(Trouble::Refused(_)) => {}
-                    Err(trouble) => return Err(trouble),
+                    Ok(None) | Err(_) => {}
                 }
             }
             match self.info(&SOME).await {
                 Ok(Some(sample)) => return Ok(sample),
+                Err(trouble) if !trouble.may_be_the_question() => return Err(trouble),
                 // A proxy may read the first section alone.
-                Ok(None) | Err(Trouble::Refused(_)) => self.plain = true,
-                Err(trouble) => return Err(trouble),
+                Ok(None) => {}
+                Err(trouble) => refusal = Some(trouble),
             }
         }
-        self.info(&ALL).await?.ok_or(Trouble::NotInfo)
+        match (self.info(&ALL).await, refusal) {
+            (Ok(Some(sample)), _) => {
+                self.plain = sections;
+                Ok(sample)
+            }
+            // The server said why, and then ended the connection.
+            (Err(Trouble::Lost(_)), Some(refusal)) => Err(refusal),
+            (asked, _) => asked?.ok_or(Trouble::NotInfo),
+        }
     }
 
     /// Asks this and reads what comes; `None` of a reply that is no INFO, or not what was
@@ -310,7 +325,7 @@ impl Poller {
         let at = answered.saturating_duration_since(self.epoch);
         let mut sample = match &self.server {
             Some(server) if request == FEW.as_slice() && !info.names_server() => {
-                if !sections::is_of(server, &info) {
+                if !self.remembered.is_of(server, &info) {
                     return None;
                 }
                 let mut sample = Sample::of_server(at, &info, Arc::clone(server));
@@ -337,7 +352,7 @@ impl Poller {
             self.program = program.map(str::to_owned);
             self.meet(Arc::clone(server));
         }
-        self.remembered.learn(sample);
+        self.remembered.learn(sample, info);
     }
 
     /// Adds what is known without waiting, and tells whether that is all.

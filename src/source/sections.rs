@@ -4,6 +4,7 @@
 //! The server's main thread writes a reply, so what is not asked for costs it nothing.
 //! Must not know how a question is sent.
 
+use std::num::NonZero;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub const SECTIONS: &[&str] = &[
 
 /// How often all of them are asked for. A connection that ends is a process that ended,
 /// and all are asked for over the next one; only behind a proxy can another server answer
-/// over the same connection.
+/// over the same connection, which is told by its allocator and its last save.
 const WHOLE_EVERY: Duration = Duration::from_secs(10);
 
 /// Age of a process, seconds, below which it is told by what it says each time: whether
@@ -50,6 +51,7 @@ pub(super) struct Remembered {
     uptime: Option<u64>,
     process_id: Option<u64>,
     volatile_keys: Option<u64>,
+    last_save: Option<NonZero<u64>>,
 }
 
 impl Remembered {
@@ -64,7 +66,7 @@ impl Remembered {
     }
 
     /// Notes what a whole reply told.
-    pub(super) fn learn(&mut self, sample: &Sample) {
+    pub(super) fn learn(&mut self, sample: &Sample, info: &Info<'_>) {
         let fields = &sample.fields;
         let young = fields
             .uptime_in_seconds
@@ -74,7 +76,17 @@ impl Remembered {
             uptime: fields.uptime_in_seconds,
             process_id: fields.process_id,
             volatile_keys: sample.volatile_keys,
+            last_save: last_save(info),
         };
+    }
+
+    /// Whether a reply to [`FEW`] is of the server that is known, as far as it tells: without
+    /// its name, with the same allocator, and saved or started when that was. One that tells
+    /// all is read as such.
+    pub(super) fn is_of(&self, server: &Server, info: &Info<'_>) -> bool {
+        !info.names_server()
+            && server.allocator.as_deref() == info.texts.mem_allocator
+            && self.last_save == last_save(info)
     }
 
     /// Puts it into a sample of the sections that move.
@@ -85,10 +97,9 @@ impl Remembered {
     }
 }
 
-/// Whether a reply to [`FEW`] is of the server that is known, as far as it tells: without
-/// its name, and with the same allocator. One that tells all is read as such.
-pub(super) fn is_of(server: &Server, info: &Info<'_>) -> bool {
-    !info.names_server() && server.allocator.as_deref() == info.texts.mem_allocator
+/// When it was saved or started: of two servers hardly ever the same.
+fn last_save(info: &Info<'_>) -> Option<NonZero<u64>> {
+    info.texts.rdb_last_save_time?.parse().ok()
 }
 
 #[cfg(test)]
@@ -101,13 +112,17 @@ mod tests {
         Sample::new(at, &Info::parse(text.as_bytes()), None)
     }
 
+    fn learn(remembered: &mut Remembered, at: Duration, text: &str) {
+        remembered.learn(&sample(at, text), &Info::parse(text.as_bytes()));
+    }
+
     #[test]
     fn what_stays_is_asked_for_every_ten_seconds_and_kept_in_between() {
         let mut remembered = Remembered::default();
         assert!(!remembered.is_fresh(SECOND));
         let text = "redis_version:8.2.3\nuptime_in_seconds:100\nprocess_id:7\n\
                     db0:keys=9,expires=2,avg_ttl=0\n";
-        remembered.learn(&sample(5 * SECOND, text));
+        learn(&mut remembered, 5 * SECOND, text);
         assert!(remembered.is_fresh(14 * SECOND) && !remembered.is_fresh(15 * SECOND));
         let mut moved = sample(6 * SECOND, "used_memory:1\n");
         remembered.fill(&mut moved);
@@ -129,25 +144,28 @@ mod tests {
         let mut remembered = Remembered::default();
         for (age, fresh) in [("19", false), ("20", true), ("x", false)] {
             let text = format!("redis_version:8.2.3\nuptime_in_seconds:{age}\n");
-            remembered.learn(&sample(SECOND, &text));
+            learn(&mut remembered, SECOND, &text);
             assert_eq!(remembered.is_fresh(2 * SECOND), fresh, "{age}");
         }
     }
 
     #[test]
-    fn another_allocator_is_another_server() {
-        let info = |text: &'static str| Info::parse(text.as_bytes());
-        let server = Server::of(&info("redis_version:8.2.3\nmem_allocator:jemalloc-5.3.0\n"));
+    fn another_allocator_or_last_save_is_another_server() {
+        let text = "redis_version:8.2.3\nmem_allocator:jemalloc-5.3.0\nrdb_last_save_time:5\n";
+        let server = Server::of(&Info::parse(text.as_bytes()));
+        let mut remembered = Remembered::default();
+        learn(&mut remembered, SECOND, text);
+        let is_of = |text: &str| remembered.is_of(&server, &Info::parse(text.as_bytes()));
         assert!(is_of(
-            &server,
-            &info("mem_allocator:jemalloc-5.3.0\nused_memory:1\n")
+            "mem_allocator:jemalloc-5.3.0\nused_memory:1\nrdb_last_save_time:5\n"
         ));
         for other in [
-            "mem_allocator:libc\nused_memory:1\n",
-            "used_memory:1\n",
-            "redis_version:8.2.3\nmem_allocator:jemalloc-5.3.0\nused_memory:1\n",
+            "mem_allocator:libc\nused_memory:1\nrdb_last_save_time:5\n",
+            "used_memory:1\nrdb_last_save_time:5\n",
+            "mem_allocator:jemalloc-5.3.0\nused_memory:1\nrdb_last_save_time:6\n",
+            text,
         ] {
-            assert!(!is_of(&server, &info(other)), "{other}");
+            assert!(!is_of(other), "{other}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::config::job::Job;
 /// What is told in the section `server`, and in all others.
 type Told = (String, String);
 
-/// Answers INFO by what is asked for, and notes that.
+/// Answers INFO by what is asked for, an error where that is one, and notes that.
 fn answer(listener: &UnixListener, told: &Mutex<Told>, asked: &Mutex<Vec<String>>) {
     for stream in listener.incoming().map_while(Result::ok) {
         let mut bytes = [0; 512];
@@ -25,11 +25,14 @@ fn answer(listener: &UnixListener, told: &Mutex<Told>, asked: &Mutex<Vec<String>
                 few if few.contains("memory") && !few.contains("server") => rest,
                 _ => format!("{server}{rest}"),
             };
-            let reply = format!("${}\r\n{text}\r\n", text.len());
-            (&stream).write_all(reply.as_bytes()).unwrap();
+            let reply = match text.strip_prefix('-') {
+                Some(_) => format!("{text}\r\n"),
+                None => format!("${}\r\n{text}\r\n", text.len()),
+            };
             if question.contains("INFO") {
                 asked.lock().unwrap().push(question);
             }
+            (&stream).write_all(reply.as_bytes()).unwrap();
         }
     }
 }
@@ -98,4 +101,43 @@ fn what_stays_is_asked_for_once_and_missing_never_and_another_server_is_noticed(
     *told.lock().unwrap() = (server("b", 50), MOVING.replace("jemalloc-5.3.0", "libc"));
     assert_eq!(collect(), seen("b", 50, "few some"));
     assert_eq!(collect(), seen("b", 50, "few"));
+    let saved = |at: u32| format!("mem_allocator:libc\nused_memory:7\nrdb_last_save_time:{at}\n");
+    *told.lock().unwrap() = (server("b", 50), saved(60));
+    assert_eq!(collect(), seen("b", 50, "few some"), "it was saved");
+    *told.lock().unwrap() = (server("c", 50), saved(70));
+    assert_eq!(collect(), seen("c", 50, "few some"), "one of its kind");
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_once_and_by_section_again_when_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let told = Arc::new(Mutex::new((server("a", 50), MOVING.to_owned())));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, noted) = (Arc::clone(&told), Arc::clone(&asked));
+    std::thread::spawn(move || answer(&listener, &theirs, &noted));
+    let job = Arc::new(Job::new("x", Address::Unix(path)));
+    let mut poller = Poller::new(job, Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut collect = || {
+        let collected = runtime.block_on(poller.collect(Duration::from_secs(5)));
+        let questions = std::mem::take(&mut *asked.lock().unwrap());
+        let plain = |question: &&String| !question.contains("memory");
+        (
+            collected.is_ok(),
+            questions.len(),
+            questions.iter().filter(plain).count(),
+        )
+    };
+    assert_eq!(collect(), (true, 1, 1), "nobody knows yet what it takes");
+    assert_eq!(collect(), (true, 1, 0));
+    *told.lock().unwrap() = (String::new(), "-BUSY a script runs".to_owned());
+    assert_eq!(collect(), (false, 1, 0));
+    assert_eq!(collect(), (false, 1, 0));
+    *told.lock().unwrap() = (server("a", 50), MOVING.to_owned());
+    assert_eq!(collect(), (true, 1, 0));
 }

@@ -7,7 +7,10 @@ use std::io;
 use std::mem::discriminant;
 
 use redis::RedisError;
+use rustix::io::Errno;
 use thiserror::Error;
+
+use crate::model::text;
 
 use super::permissions::{self, Command};
 
@@ -26,6 +29,12 @@ pub enum Trouble {
     /// Nothing listens there, or the way there is barred.
     #[error("cannot connect: {0}; check address and that the server runs")]
     Connect(String),
+    /// There is no descriptor left for a connection.
+    #[error(
+        "cannot connect: no file can be opened any more ({0}); raise the limit of open files of \
+         the agent's service (LimitNOFILE), or of the machine (fs.file-max)"
+    )]
+    NoDescriptor(String),
     /// TLS does not come about, or the server ends it.
     #[error("TLS: {0}")]
     Tls(String),
@@ -35,6 +44,12 @@ pub enum Trouble {
          speaks no TLS on this port: use its tls-port, or write redis:// and take the tls_ keys away"
     )]
     NoHandshake,
+    /// The connection ended in a TLS handshake.
+    #[error(
+        "TLS: the server broke off the handshake ({0}); check that it speaks TLS on this port \
+         (tls-port), else write redis:// and take the tls_ keys away"
+    )]
+    BrokenHandshake(String),
     /// No answer in time.
     #[error("no answer in time; the server is stuck or timeout is too short")]
     Silent,
@@ -147,7 +162,18 @@ impl Trouble {
     /// Reads an error of connecting.
     #[must_use]
     pub fn from_connect(error: &io::Error) -> Self {
-        Self::Connect(clean(&error.to_string()))
+        // connect(2) of a unix socket.
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let told = "more connections wait there than the server lets wait, so it is stuck or \
+                        overrun";
+            return Self::Connect(told.to_owned());
+        }
+        let told = clean(&error.to_string());
+        if wants_descriptor(error) {
+            Self::NoDescriptor(told)
+        } else {
+            Self::Connect(told)
+        }
     }
 
     /// Whether an operator has the same to change for both: a server that stops is
@@ -157,7 +183,11 @@ impl Trouble {
         let away = |trouble: &Self| {
             matches!(
                 trouble,
-                Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::NoHandshake
+                Self::Connect(_)
+                    | Self::Silent
+                    | Self::Lost(_)
+                    | Self::NoHandshake
+                    | Self::BrokenHandshake(_)
             )
         };
         match (self, other) {
@@ -170,6 +200,24 @@ impl Trouble {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::NoPassword | Self::WrongPassword)
+    }
+
+    /// Whether a try that comes to this costs either side more than a collection: a
+    /// handshake, or a refusal that a server writes down.
+    #[must_use]
+    pub fn is_dear(&self) -> bool {
+        self.is_refusal()
+            || matches!(
+                self,
+                Self::Tls(_) | Self::NoHandshake | Self::BrokenHandshake(_)
+            )
+    }
+
+    /// Whether another question might be answered: the server refused this one, and does
+    /// not refuse all of them for a while.
+    #[must_use]
+    pub fn may_be_the_question(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_passing()
     }
 
     /// Whether it may be over in a minute: no word on what the user may do.
@@ -186,10 +234,18 @@ impl Trouble {
     }
 }
 
+/// Whether a file or socket could not be opened for want of descriptors: of this process
+/// or of the machine. It says nothing of the file.
+pub(super) fn wants_descriptor(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&number)
+}
+
 /// Somebody else's words on one line, without escapes for a terminal.
-pub(super) fn clean(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim().chars().take(LONGEST).map(visible).collect()
+pub(super) fn clean(words: &str) -> String {
+    text::line(words.trim(), LONGEST)
 }
 
 #[cfg(test)]
@@ -198,9 +254,23 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_break_a_line() {
-        let told = clean(&format!("x\n\u{1b}[31m{}", "y".repeat(900)));
-        assert!(!told.contains(|c: char| c.is_control()) && told.chars().count() == LONGEST);
+        let told = clean(&format!("x\n\u{1b}[31m\u{202e}{}", "y".repeat(900)));
+        assert!(!told.contains(text::is_hidden) && told.chars().count() == LONGEST);
     }
+
+    #[test]
+    fn want_of_descriptors_is_no_word_on_the_address() {
+        let connect = |number| Trouble::from_connect(&io::Error::from_raw_os_error(number));
+        for number in [23, 24] {
+            let told = connect(number).to_string();
+            assert!(
+                told.contains("LimitNOFILE") && !told.contains("check address"),
+                "{told}"
+            );
+        }
+        assert!(connect(111).to_string().contains("check address"));
+    }
+
     #[test]
     fn a_server_that_goes_away_is_one_trouble_and_what_it_answers_another() {
         let (lost, refused) = (Trouble::Lost("x".into()), Trouble::Connect("y".into()));

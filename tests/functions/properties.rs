@@ -25,15 +25,17 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Whether the agent waits for an answer to this line, and by which id.
+/// Whether the agent waits for an answer to this line, and by which id: one that an answer
+/// can name, as far as it is looked at.
 fn owed(line: &str) -> Option<String> {
     let words = words(line, Quotes::AtWords);
     let keyword = line.split_ascii_whitespace().next()?;
     let call = ["FUNCTION", "FUNCTION_PAYLOAD"].contains(&keyword);
-    words
-        .get(1)
-        .filter(|id| call && !id.trim().is_empty())
-        .cloned()
+    let id = words.get(1).filter(|_| call)?;
+    let mut ends = (0..=200.min(id.len())).rev();
+    let id = &id[..ends.find(|at| id.is_char_boundary(*at))?];
+    let odd = |c: char| c.is_control() || c == '\u{fffd}';
+    (!id.trim().is_empty() && !id.contains(odd)).then(|| id.to_owned())
 }
 
 proptest! {
@@ -53,10 +55,7 @@ proptest! {
             }
         };
         for (line, whole) in &lines {
-            owing.extend(owed(line).map(|id| {
-                let end = (0..=200.min(id.len())).rev().find(|at| id.is_char_boundary(*at));
-                id[..end.unwrap()].to_owned()
-            }));
+            owing.extend(owed(line));
             take(reader.feed(line, *whole));
         }
         take(reader.end());

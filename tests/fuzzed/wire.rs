@@ -133,7 +133,7 @@ fn written(mut bytes: Bytes<'_>, version: &str) {
         wire::end(&mut output.values);
     }
     let mut queue = Queue::default();
-    queue.put(&output);
+    queue.put(&output, Duration::ZERO);
     let message = bytes.text();
     queue.answer(Answer::error("id", 400, &message), || {
         unreachable!("a queue with room")

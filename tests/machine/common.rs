@@ -138,13 +138,7 @@ pub fn told(agent: &Agent, job: char, alert: &str) -> Vec<String> {
 }
 
 /// Bytes of a row of `/proc/PID/status`.
-pub fn status(pid: u32, row: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(row));
-    let value = value.and_then(|value| value.strip_prefix(':')).unwrap();
-    let kilobytes: u64 = value.split_whitespace().next().unwrap().parse().unwrap();
-    kilobytes * 1024
-}
+pub use crate::support::process::memory as status;
 
 /// Whether two figures are within a share of the second, or so many bytes.
 #[track_caller]

@@ -1,74 +1,13 @@
 //! Servers that stop, hang, come back, turn into another one or were never
 //! there: gaps and no stale repeats, soon back, and nothing lost elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{SOON, all_charts, assert_no_gap, blocks, charts_of, is_down, jobs, plugin, shown};
-use crate::support::{Checker, Kind, PluginRun, Server};
-
-/// An instance that stops is asked at the next second and has 0.9 s to answer.
-const DOWN_WITHIN: Duration = Duration::from_millis(2500);
-/// An instance that is back is seen by then.
-const UP_WITHIN: Duration = Duration::from_secs(3);
-
-/// How many blocks each chart of a job has; `status` goes on when others stop.
-fn counts(checker: &Checker, job: &str) -> Vec<(String, usize)> {
-    charts_of(checker, job)
-        .into_iter()
-        .filter(|(chart, _)| chart != "status")
-        .map(|(chart, _)| (chart.clone(), blocks(checker, job, &chart)))
-        .collect()
-}
-
-/// Waits for a job to be told down, and then for more of it: the other charts
-/// get not one block more. Returns how many they had.
-#[track_caller]
-fn assert_goes_silent(run: &PluginRun, job: &str, within: Duration) -> Vec<(String, usize)> {
-    run.expect(within, "down", |c| is_down(c, job));
-    let at_first = run.with_checker(|c| counts(c, job));
-    let status = run.with_checker(|c| blocks(c, job, "status"));
-    run.expect(SOON, "down, again and again", |c| {
-        blocks(c, job, "status") >= status + 4
-    });
-    run.with_checker(|checker| {
-        assert_eq!(counts(checker, job), at_first, "stale values");
-        let id = format!("redis_frag_{job}.status");
-        let (up, down) = (checker.values(&id, "up"), checker.values(&id, "down"));
-        assert!(up.iter().rev().take(5).all(|up| *up == 0), "{up:?}");
-        assert!(down.iter().rev().take(5).all(|down| *down == 1), "{down:?}");
-    });
-    at_first
-}
-
-/// Values come again, and the first of each chart without microseconds: the
-/// agent goes by its own clock after a gap.
-#[track_caller]
-fn assert_comes_back(run: &PluginRun, job: &str, before: &[(String, usize)]) {
-    let ratio = run.with_checker(|c| blocks(c, job, "ratio"));
-    run.expect(UP_WITHIN, "up again", |c| {
-        !is_down(c, job) && blocks(c, job, "ratio") > ratio
-    });
-    run.expect(SOON, "all charts again", |c| {
-        before
-            .iter()
-            .all(|(chart, n)| blocks(c, job, chart) > n + 1)
-    });
-    run.with_checker(|checker| {
-        for (chart, n) in before {
-            let begins = checker.begins(&format!("redis_frag_{job}.{chart}"));
-            assert_eq!(begins[*n], None, "{chart} after the gap: {begins:?}");
-            let gaps = begins.iter().filter(|begin| begin.is_none()).count();
-            assert_eq!(gaps, 2, "{chart} has one gap: {begins:?}");
-        }
-    });
-}
-
-/// Lines of the log about a job that hold this.
-fn log_lines(run: &PluginRun, job: &str, what: &str) -> usize {
-    let log = run.stderr();
-    let about = |line: &&str| line.contains(&format!("job {job}")) && line.contains(what);
-    log.lines().filter(about).count()
-}
+use crate::support::{Checker, Kind, Server};
+use crate::watching::{
+    DOWN_WITHIN, UP_WITHIN, assert_comes_back, assert_goes_silent, counts, log_lines,
+};
 
 #[test]
 fn a_stopped_server_is_a_gap_and_is_back_soon_after_it_is() {

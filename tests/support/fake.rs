@@ -63,6 +63,29 @@ impl Fake {
         }
     }
 
+    /// Starts one that answers every command with these bytes, whatever they are.
+    pub fn answering(reply: impl Fn(&[String]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let dir = process::short_dir();
+        let listener = UnixListener::bind(dir.path().join("s")).expect("cannot bind a socket");
+        let reply = Arc::new(reply);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let reply = Arc::clone(&reply);
+                thread::spawn(move || -> Option<()> {
+                    let mut reader = BufReader::new(&stream);
+                    loop {
+                        let words = command(&mut reader)?;
+                        (&stream).write_all(&reply(&words)).ok()?;
+                    }
+                });
+            }
+        });
+        Self {
+            dir,
+            info: Arc::default(),
+        }
+    }
+
     /// Where it listens.
     pub fn unix_address(&self) -> String {
         format!("unix://{}", self.dir.path().join("s").display())

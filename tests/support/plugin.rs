@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::checker::Checker;
 use super::process::{self, Tie};
 use super::secrets;
-use streams::{Output, Stderr};
+use streams::{Listener, Output, Stderr};
 
 /// The name of the plugin's file in the configuration folders.
 const CONFIG: &str = "redis-frag.conf";
@@ -27,9 +27,16 @@ pub struct PluginBuilder {
     files: Vec<(PathBuf, String)>,
     version: String,
     under: Vec<String>,
+    listener: Option<Listener>,
 }
 
 impl PluginBuilder {
+    /// Each line of its output goes here and is not kept: a long run has millions.
+    pub fn listener(mut self, listener: impl FnMut(&str) + Send + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
     /// Runs it by these words, which become the program that is named behind them:
     /// `setpriv` and the like.
     pub fn under(mut self, words: &[String]) -> Self {
@@ -137,7 +144,7 @@ impl PluginBuilder {
         let stderr = child.stderr.take().expect("stderr is piped");
         PluginRun {
             stdin: child.stdin.take(),
-            output: Output::read(reader, Checker::new(&self.version), start),
+            output: Output::read(reader, Checker::new(&self.version), start, self.listener),
             stderr: Stderr::read(stderr),
             child,
             dir,
@@ -164,6 +171,7 @@ impl PluginRun {
             files: Vec::new(),
             version: "v1.37.1".to_string(),
             under: Vec::new(),
+            listener: None,
         }
     }
 
@@ -216,8 +224,13 @@ impl PluginRun {
 
     /// Writes a line to its standard input; an error if it reads no more.
     pub fn send_line(&mut self, line: &str) -> std::io::Result<()> {
+        self.send(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes bytes to its standard input; an error if it reads no more.
+    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("its standard input was closed");
-        stdin.write_all(format!("{line}\n").as_bytes())?;
+        stdin.write_all(bytes)?;
         stdin.flush()
     }
 
@@ -231,9 +244,15 @@ impl PluginRun {
         self.output.hold(true);
     }
 
-    /// Reads on.
+    /// Reads on, as fast as it comes.
     pub fn let_go(&self) {
         self.output.hold(false);
+        self.output.slow(None);
+    }
+
+    /// Reads no more than so many bytes of its standard output each second.
+    pub fn read_slowly(&self, bytes_per_second: usize) {
+        self.output.slow(Some(bytes_per_second));
     }
 
     /// Closes our end of its standard output: when this returns, its next

@@ -107,6 +107,18 @@ pub fn signal(pid: u32, name: &str) -> bool {
         .success()
 }
 
+/// Bytes of a row of `/proc/PID/status`: `VmRSS`, or `VmHWM`, the most that it ever was.
+#[track_caller]
+pub fn memory(pid: u32, row: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_else(|e| panic!("no process {pid}: {e}"));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(row)?.strip_prefix(':'));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or_else(|| panic!("no {row} of process {pid}")) << 10
+}
+
 /// Waits for the end of a child, at most `limit`; how it ended and after what
 /// time.
 pub fn wait_exit(child: &mut Child, limit: Duration) -> Option<(ExitStatus, Duration)> {
@@ -174,4 +186,40 @@ pub fn short_dir() -> tempfile::TempDir {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .tempdir_in(&base)
         .unwrap_or_else(|e| panic!("no temporary folder in {}: {e}", base.display()))
+}
+
+/// Resident bytes of a process.
+pub fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_else(|e| panic!("no status of process {pid}: {e}"));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.expect("a process has a VmRSS") << 10
+}
+
+/// CPU time that a process has taken so far, in all its threads.
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .unwrap_or_else(|e| panic!("no stat of process {pid}: {e}"));
+    // Behind the name, which may hold anything: proc_pid_stat(5) counts from 1.
+    let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 on all of Linux's architectures but alpha and ia64.
+    Duration::from_millis(10 * ticks)
+}
+
+/// What a process has open: the number of each descriptor, and what it leads to.
+pub fn descriptors(pid: u32) -> Vec<(usize, String)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap_or_else(|e| panic!("no open files of process {pid}: {e}"));
+    let read = |entry: std::fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        // It may be closed meanwhile.
+        let to = std::fs::read_link(entry.path()).ok()?;
+        Some((number, to.to_string_lossy().into_owned()))
+    };
+    let mut all: Vec<(usize, String)> = entries.flatten().filter_map(read).collect();
+    all.sort();
+    all
 }

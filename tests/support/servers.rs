@@ -181,6 +181,32 @@ impl Server {
         };
     }
 
+    /// Another version or flavour with these settings on the same socket and port, in a new
+    /// process.
+    pub fn replace(&mut self, kind: Kind, args: &[(&str, &str)]) {
+        self.builder.kind = kind;
+        let owned = |(name, value): &(&str, &str)| ((*name).to_string(), (*value).to_string());
+        self.builder.args = args.iter().map(owned).collect();
+        self.restart();
+    }
+
+    /// Sends words without waiting for an answer, over a connection of their own that
+    /// ends when what is returned is dropped: for what keeps the server busy.
+    pub fn begin(&self, words: &[&str]) -> std::os::unix::net::UnixStream {
+        use std::io::Write;
+
+        let mut stream = std::os::unix::net::UnixStream::connect(self.socket())
+            .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", self.kind().name()));
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(word);
+        }
+        stream
+            .write_all(&command.get_packed_command())
+            .unwrap_or_else(|e| panic!("{}: {words:?} not sent: {e}", self.kind().name()));
+        stream
+    }
+
     /// Leaves a [detached](ServerBuilder::detached) server running; its
     /// process id and folder.
     pub fn keep(mut self) -> (u32, PathBuf) {

@@ -99,8 +99,8 @@ impl Dyncfg {
             Some(done) = self.trials.join_next() => match done {
                 Ok((call, told)) => Event::Tried(call, told),
                 // Its call ends when its time is over.
-                Err(error) => {
-                    log::error!("a trial broke down, which is a defect: {error}");
+                Err(_) => {
+                    log::error!("a trial broke down, which is a defect");
                     Event::Due
                 }
             },

@@ -3,6 +3,7 @@
 //!
 //! Pure: text in, text out.
 
+use crate::model::text::is_hidden;
 use crate::source::sections::SECTIONS;
 
 /// Texts that are kept: they tell server, version, allocator and mode.
@@ -86,7 +87,7 @@ pub fn malloc_stats(report: &str) -> String {
     let is_harmless = |line: &&str| {
         !line.contains(['"', '/']) && !line.contains("malloc_conf") && !line.contains("prefix")
     };
-    let visible = |line: &str| -> String { line.chars().filter(|c| !c.is_control()).collect() };
+    let visible = |line: &str| -> String { line.chars().filter(|c| !is_hidden(*c)).collect() };
     let lines = report.lines().filter(is_harmless);
     lines.map(|line| visible(line) + "\n").collect()
 }

@@ -18,7 +18,7 @@ use crate::model::advice::Advice;
 use crate::model::defrag::State;
 use crate::model::derive::Derived;
 use crate::model::diagnosis::{self, Diagnosis};
-use crate::model::headroom::Headroom;
+use crate::model::headroom::{Headroom, LimitedBy};
 use crate::model::history::Rates;
 use crate::model::host::{Host, View};
 use crate::model::known_issues::{KNOWN_ISSUES, KnownIssue};
@@ -146,8 +146,8 @@ impl Found {
             reclaim: derived.reclaim,
             defrag: derived.defrag,
             rates: derived.rates,
-            headroom: derived.headroom.clone(),
-            host: sample.host.host().cloned(),
+            headroom: derived.headroom.clone().map(with_clean_path),
+            host: sample.host.host().cloned().map(with_clean_paths),
             unsure: match &sample.host {
                 View::Unsure(why) => Some(clean(why)),
                 View::Elsewhere | View::Here(_) => None,
@@ -181,6 +181,21 @@ fn cleaned(diagnosis: Diagnosis) -> Diagnosis {
     }
 }
 
+/// Whoever may make a cgroup may call it what he likes.
+fn with_clean_path(mut room: Headroom) -> Headroom {
+    if let LimitedBy::Cgroup(path) = &mut room.limited_by {
+        *path = clean(path).into();
+    }
+    room
+}
+
+fn with_clean_paths(mut host: Host) -> Host {
+    for group in host.cgroups.iter_mut().flatten() {
+        group.path = clean(&group.path).into();
+    }
+    host
+}
+
 /// Worst first: by severity, then by wasted bytes, then in the order given.
 pub fn sort(reports: &mut [Report]) {
     reports.sort_by_key(|report| Reverse((report.severity(), report.wasted())));
@@ -199,6 +214,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::model::history::History;
+    use crate::model::host::Cgroup;
     use crate::model::info::Info;
     use crate::model::sample::Sample;
     use crate::model::thresholds::Thresholds;
@@ -246,6 +262,34 @@ pub(crate) mod tests {
         assert_eq!(worst(&reports), Severity::Warning);
         assert_eq!(worst(&reports[2..]), Severity::Unknown);
         assert_eq!(worst(&[]), Severity::Unknown);
+    }
+
+    #[test]
+    fn what_a_cgroup_is_called_is_cleaned() {
+        let path = "/a\u{1b}[2J\u{202e}\nb";
+        let group = Cgroup {
+            path: path.into(),
+            limit: 600_000_000,
+            used: Some(530_000_000),
+            cache: None,
+            swap: None,
+        };
+        let mut sample = Sample::new(Duration::ZERO, &Info::parse(FRAGMENTED.as_bytes()), None);
+        let host = Host {
+            cgroups: Some(vec![group]),
+            ..Host::default()
+        };
+        sample.host = View::Here(host.into());
+        let thresholds = Thresholds::default();
+        let derived = Derived::new(&sample, &thresholds, &mut History::default());
+        let report = Report::of("a", &derived);
+        let shown = text::report(&report, &PLAIN) + &json::line(&report);
+        assert_eq!(shown.matches("/a[2J b").count(), 5, "{shown}");
+        let strange = |c: char| c != '\n' && crate::model::text::is_hidden(c);
+        assert!(
+            !shown.contains(strange) && !shown.contains("\\u001b"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -89,6 +89,15 @@ fn an_outage_is_not_a_rate() {
 }
 
 #[test]
+fn a_time_that_nobody_can_tell_is_not_a_rate() {
+    let mut history = History::default();
+    push(&mut history, 1, &counters(0, 0, 0));
+    history.interrupt();
+    assert_eq!(push(&mut history, 2, &counters(900, 0, 0)).hits, None);
+    assert_eq!(push(&mut history, 3, &counters(901, 0, 0)).hits, Some(1.0));
+}
+
+#[test]
 fn efficiency_looks_back_one_minute_and_the_ring_stays_small() {
     let mut history = History::default();
     for second in 0..200 {

@@ -2,8 +2,6 @@
 //!
 //! Blocks. What is told names key and file, and never what is in it.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{Error, RootCertStore};
 
+use crate::config::exposed;
+use crate::config::files::{self, Unread};
 use crate::config::tls::Tls;
 
 /// A larger file is none of certificates or keys. All CAs of a system have 250 kB.
@@ -43,7 +43,7 @@ pub(super) fn stamps(tls: &Tls) -> Result<Vec<Stamp>, String> {
 }
 
 fn stamp(key: &str, path: &Path) -> Result<Stamp, String> {
-    let seen = seen(path).map_err(|error| unread(key, path, &error))?;
+    let seen = files::seen(path).map_err(|unread| told(key, path, &unread))?;
     Ok(Stamp {
         path: path.to_owned(),
         inode: seen.ino(),
@@ -52,33 +52,13 @@ fn stamp(key: &str, path: &Path) -> Result<Stamp, String> {
     })
 }
 
-/// Nothing is opened that would wait for its other end.
-fn seen(path: &Path) -> io::Result<Metadata> {
-    let seen = fs::metadata(path)?;
-    if seen.is_file() {
-        return Ok(seen);
-    }
-    Err(io::Error::other("not a file"))
-}
-
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let opened = seen(path).and_then(|_| File::open(path));
-    opened
-        .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
-        .map_err(|error| unread(key, path, &error))?;
-    Ok(bytes)
+    let read = files::read(path, LARGEST).map_err(|unread| told(key, path, &unread))?;
+    Ok(read.0)
 }
 
-fn unread(key: &str, path: &Path, error: &io::Error) -> String {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound => "no such file; correct the path".to_owned(),
-        io::ErrorKind::PermissionDenied => {
-            "not readable; let the user netdata read it, and enter its folder".to_owned()
-        }
-        _ => format!("cannot be read: {error}"),
-    };
-    format!("{key} {}: {why}", path.display())
+fn told(key: &str, path: &Path, unread: &Unread) -> String {
+    format!("{key} {}: {unread}", path.display())
 }
 
 /// The certificates of a file, at least one.
@@ -97,6 +77,7 @@ pub(super) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<
 /// The private key of `tls_key`.
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let bytes = read("tls_key", path)?;
+    exposed::warn(path);
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
         format!(
             "tls_key {}: no private key in it; it must be a PEM file with BEGIN PRIVATE KEY, not \
@@ -153,6 +134,8 @@ pub(super) fn unfit(cert: &Path, key: &Path, error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -171,7 +154,11 @@ mod tests {
                 "tls_cert",
                 "no such file",
             ),
-            (stamp("tls_key", dir.path()).err(), "tls_key", "not a file"),
+            (
+                stamp("tls_key", dir.path()).err(),
+                "tls_key",
+                "a folder, not a file",
+            ),
             (authorities(&path("text")).err(), "tls_ca", "no certificate"),
             (authorities(&path("odd")).err(), "tls_ca", "cannot be read"),
             (

@@ -69,7 +69,8 @@ pub async fn config(tls: &Tls) -> Result<Arc<ClientConfig>, Trouble> {
     });
     let read = reading.await;
     *under_way = None;
-    let read = read.unwrap_or_else(|error| Err(format!("its files cannot be read: {error}")));
+    let broke = || Err("reading its files broke down, which is a defect".to_owned());
+    let read = read.unwrap_or_else(|_| broke());
     let read = read.map_err(Trouble::Tls)?;
     let config = Arc::clone(&read.config);
     *made = Some(read);
@@ -140,5 +141,5 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         Trouble::Tls(told.to_owned())
     })?;
     let shaken = TlsConnector::from(config).connect(name, stream).await;
-    shaken.map_err(|error| Trouble::Tls(words::handshake(&error, tls)))
+    shaken.map_err(|error| words::handshake(&error, tls))
 }

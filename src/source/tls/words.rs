@@ -11,20 +11,17 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use crate::config::tls::Tls;
 use crate::model::text;
 
-use super::super::trouble::clean;
+use super::super::trouble::{Trouble, clean};
 use super::verifier::SelfSigned;
 
 /// Most names of a certificate that are repeated.
 const NAMES: usize = 4;
 
 /// Why a handshake failed.
-pub(super) fn handshake(error: &io::Error, tls: &Tls) -> String {
+pub(super) fn handshake(error: &io::Error, tls: &Tls) -> Trouble {
     match inner(error) {
-        Some(error) => told(error, tls),
-        None => format!(
-            "the server broke off the handshake ({error}); check that it speaks TLS on this port \
-             (tls-port), else write redis:// and take the tls_ keys away"
-        ),
+        Some(error) => Trouble::Tls(told(error, tls)),
+        None => Trouble::BrokenHandshake(clean(&error.to_string())),
     }
 }
 
@@ -184,6 +181,8 @@ mod tests {
         assert_eq!(names(&presented).unwrap(), "a.example, 10.0.0.1, b");
         let many = given(&["a", "b", "c", "d", "e", "f"]);
         assert_eq!(names(&many).unwrap(), "a, b, c, d and 2 more");
+        let hostile = given(&["DnsName(\"a\u{1b}[2J\n\u{202e}b\")"]);
+        assert_eq!(names(&hostile).unwrap(), "a[2J b");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::super::checker::Checker;
 /// Linux's value on all but a few old architectures (alpha, mips, sparc …).
 const O_NONBLOCK: i32 = 0o4000;
 const POLL: Duration = Duration::from_millis(3);
+/// Pause of a reader that is slow.
+const SLOW_POLL: Duration = Duration::from_millis(20);
 /// A grandchild may hold the pipe open after the plugin's end.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
@@ -24,8 +26,12 @@ struct Shared {
 struct State {
     checker: Checker,
     lines: Vec<(Duration, String)>,
+    /// Has the lines instead.
+    listener: Option<Listener>,
     close: bool,
     hold: bool,
+    /// Bytes that are read each [`SLOW_POLL`]; `None`: all there are.
+    slow: Option<usize>,
     ended: bool,
 }
 
@@ -38,17 +44,27 @@ impl Shared {
     }
 }
 
+/// Hears each line, and is not to keep it.
+pub(super) type Listener = Box<dyn FnMut(&str) + Send>;
+
 /// What came over standard output.
 pub(super) struct Output(Arc<Shared>);
 
 impl Output {
-    pub(super) fn read(reader: PipeReader, checker: Checker, start: Instant) -> Output {
+    pub(super) fn read(
+        reader: PipeReader,
+        checker: Checker,
+        start: Instant,
+        listener: Option<Listener>,
+    ) -> Output {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 checker,
                 lines: Vec::new(),
+                listener,
                 close: false,
                 hold: false,
+                slow: None,
                 ended: false,
             }),
             changed: Condvar::new(),
@@ -69,7 +85,12 @@ impl Output {
                 while theirs.lock().hold {
                     std::thread::sleep(POLL);
                 }
-                match file.read(&mut buffer) {
+                let slow = theirs.lock().slow;
+                if slow.is_some() {
+                    std::thread::sleep(SLOW_POLL);
+                }
+                let most = slow.unwrap_or(buffer.len());
+                match file.read(&mut buffer[..most]) {
                     Ok(0) => break,
                     Ok(n) => {
                         pending.extend_from_slice(&buffer[..n]);
@@ -131,6 +152,11 @@ impl Output {
         self.0.lock().hold = hold;
     }
 
+    pub(super) fn slow(&self, bytes_per_second: Option<usize>) {
+        let pieces = 1000 / SLOW_POLL.as_millis() as usize;
+        self.0.lock().slow = bytes_per_second.map(|bytes| (bytes / pieces).max(1));
+    }
+
     pub(super) fn close(&self) {
         let mut state = self.0.lock();
         (state.close, state.hold) = (true, false);
@@ -156,7 +182,10 @@ fn take_lines(shared: &Shared, pending: &mut Vec<u8>, time: Duration) {
     for line in whole[..last].split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line).into_owned();
         state.checker.feed(&line);
-        state.lines.push((time, line));
+        match &mut state.listener {
+            Some(listener) => listener(&line),
+            None => state.lines.push((time, line)),
+        }
     }
     shared.changed.notify_all();
 }
