@@ -244,7 +244,8 @@ fn owed(request: &Request) -> bool {
 /// is replaced on the way out.
 fn is_answerable(id: &str) -> bool {
     let odd = |c: char| is_hidden(c) || c == char::REPLACEMENT_CHARACTER;
-    !id.is_empty() && !id.contains(odd)
+    // Of blanks alone it would be read as none.
+    !id.trim().is_empty() && !id.contains(odd)
 }
 
 fn shortened(mut text: String, longest: usize) -> String {

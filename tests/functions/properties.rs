@@ -36,7 +36,7 @@ fn owed(line: &str) -> Option<String> {
     let mut ends = (0..=200.min(id.len())).rev();
     let id = &id[..ends.find(|at| id.is_char_boundary(*at))?];
     let odd = |c: char| is_hidden(c) || c == '\u{fffd}';
-    (!id.is_empty() && !id.contains(odd)).then(|| id.to_owned())
+    (!id.trim().is_empty() && !id.contains(odd)).then(|| id.to_owned())
 }
 
 proptest! {

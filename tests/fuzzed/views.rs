@@ -72,6 +72,9 @@ pub fn answered(table: &Value, agent: &mut Checker) {
     agent.feed_all(&[&*answer.head, &answer.body, &answer.tail].concat());
     let read = agent.answer(&id).expect("a whole answer");
     let body: Value = serde_json::from_str(&read.body).unwrap();
-    assert_eq!(body["data"], table["data"]);
-    assert_eq!(body["columns"], table["columns"]);
+    // Read by the same reader, which is off by the last of sixteen digits now and then.
+    let again = |name: &str| serde_json::from_str::<Value>(&table[name].to_string()).unwrap();
+    for part in ["data", "columns"] {
+        assert_eq!(body[part], again(part));
+    }
 }

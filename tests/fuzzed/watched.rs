@@ -142,6 +142,10 @@ impl Watched {
         }
         let ids = self.agent.charts();
         for id in ids.into_iter().filter_map(|id| self.agent.chart(id)) {
+            // All that was read of it may be that it is gone.
+            if id.obsolete && id.blocks == 0 {
+                continue;
+            }
             assert!(!id.labels.is_empty(), "{} has no labels", id.id);
             let of = |name: &str| id.labels.get(name).map(String::as_str);
             assert_eq!(of("instance"), Some(&*kept(&self.identity.name)));

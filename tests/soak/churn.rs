@@ -32,6 +32,8 @@ pub fn churn(
         let mut sick = None;
         match random.u32(..40) {
             0 => {
+                // One that loads answers INFO before it is said to be there.
+                let _ = std::fs::remove_file(server.dir().join("dump.rdb"));
                 server.restart();
                 sick = Some("restart");
             }

@@ -32,11 +32,13 @@ pub struct Turn {
     pub fault: Fault,
 }
 
-/// Turns of this many instances between two times, in their order.
-pub fn turns(seed: u64, jobs: usize, from: Duration, to: Duration) -> Vec<Turn> {
-    let faults = table::rows();
+/// Turns of instances between two times, in their order; of each it is said whether it is
+/// reached by TLS.
+pub fn turns(seed: u64, by_tls: &[bool], from: Duration, to: Duration) -> Vec<Turn> {
+    let (plain, tls) = (table::rows(), table::rows_of_tls());
     let mut turns = Vec::new();
-    for job in 0..jobs {
+    for (job, by_tls) in by_tls.iter().enumerate() {
+        let faults = if *by_tls { &tls } else { &plain };
         let mut random = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(job as u64));
         let mut at = from;
         loop {
