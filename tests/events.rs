@@ -30,7 +30,7 @@ use support::process::resident;
 use support::{Checker, Kind, PluginBuilder, PluginRun, Server};
 use watching::{
     DOWN_WITHIN, SOON, UP_WITHIN, all_charts, assert_comes_back, assert_goes_silent, assert_no_gap,
-    charts_of, jobs, log_lines, plugin, shown,
+    charts_of, jobs, plugin, shown, times_told,
 };
 
 /// Bytes by which an event may make the plugin larger: a connection's buffers, threads for
@@ -96,7 +96,7 @@ impl Scene {
                 assert!(down.iter().all(|down| *down == 0), "{job}: {down:?}");
             });
             assert_eq!(
-                log_lines(&self.run, job, "WARN"),
+                times_told(&self.run, job, "WARN"),
                 0,
                 "{}",
                 self.run.stderr()
@@ -132,8 +132,8 @@ impl Scene {
 #[track_caller]
 fn assert_told_once(run: &PluginRun, job: &str, reason: &str) {
     let log = run.stderr();
-    assert_eq!(log_lines(run, job, "WARN"), 1, "{job}: {log}");
-    assert_eq!(log_lines(run, job, reason), 1, "{job}, {reason}: {log}");
+    assert_eq!(times_told(run, job, "WARN"), 1, "{job}: {log}");
+    assert_eq!(times_told(run, job, reason), 1, "{job}, {reason}: {log}");
     let mut ends = log
         .lines()
         .filter(|line| line.contains(&format!("job {job}:")))

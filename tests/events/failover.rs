@@ -1,7 +1,6 @@
 //! A primary and its replica that change places, directly and behind one address.
 
-use crate::support::relay::{Handover, Relay};
-use crate::support::{Checker, Kind, PluginRun, Server, eventually};
+use crate::support::{Checker, Handover, Kind, PluginRun, Proxy, Server, eventually};
 use crate::watching::{SOON, all_charts, blocks, is_down};
 use crate::{Scene, all_shown, assert_no_spike, assert_tells, defragment};
 
@@ -10,12 +9,12 @@ const JOBS: [&str; 4] = ["first", "second", "cut", "kept"];
 #[test]
 fn a_failover_is_followed_and_brings_no_rate_of_two_servers() {
     let (first, second) = (Server::start(Kind::Redis82), Server::start(Kind::Redis82));
-    let relays = [Relay::start(first.port()), Relay::start(first.port())];
+    let ways = [Proxy::tcp(&first), Proxy::tcp(&first)];
     let addresses = [
         first.unix_address(),
         second.unix_address(),
-        relays[0].address(),
-        relays[1].address(),
+        ways[0].address().to_owned(),
+        ways[1].address().to_owned(),
     ];
     let replicas = [Kind::Redis62, Kind::Valkey91].map(|kind| {
         let replica = Server::builder(kind);
@@ -28,13 +27,13 @@ fn a_failover_is_followed_and_brings_no_rate_of_two_servers() {
     let scene = Scene::start(&jobs);
     std::thread::scope(|scope| {
         scope.spawn(|| assert_replicas_go_on(&scene, &replicas));
-        assert_is_followed(&scene.run, [&first, &second], &relays);
+        assert_is_followed(&scene.run, [&first, &second], &ways);
     });
     scene.assert_unharmed();
 }
 
 /// The second, a replica of the first, takes over, at once behind two addresses.
-fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], relays: &[Relay; 2]) {
+fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], ways: &[Proxy; 2]) {
     second.ok(&["REPLICAOF", "127.0.0.1", &first.port().to_string()]);
     eventually(SOON, "a copy", || {
         second.info_field("master_link_status").as_deref() == Some("up")
@@ -53,8 +52,8 @@ fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], relays: &[
     eventually(SOON, "defrag is over", || {
         second.info_number("active_defrag_running") == 0.0
     });
-    relays[0].hand_over(second.port(), Handover::Cut);
-    relays[1].hand_over(second.port(), Handover::Keep);
+    ways[0].lead_to(second, Handover::Cut);
+    ways[1].lead_to(second, Handover::Keep);
     for job in ["cut", "kept"] {
         assert_tells(run, job, second);
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::support::names::{Answer, Names};
 use crate::support::{Kind, PluginBuilder, Server, process};
-use crate::watching::{DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, log_lines};
+use crate::watching::{
+    DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, times_told,
+};
 use crate::{
     Scene, assert_comes_back, assert_goes_silent, assert_no_spike, assert_tells, assert_told_once,
 };
@@ -144,7 +146,7 @@ fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
         }
     });
     for job in &job_names {
-        assert_eq!(log_lines(run, job, "WARN"), 1, "{job}: {}", run.stderr());
+        assert_eq!(times_told(run, job, "WARN"), 1, "{job}: {}", run.stderr());
     }
     let tasks = Path::new("/proc").join(run.pid().to_string()).join("task");
     let threads = std::fs::read_dir(tasks).unwrap().count();

@@ -189,12 +189,25 @@ pub fn short_dir() -> tempfile::TempDir {
 }
 
 /// Resident bytes of a process.
+#[track_caller]
 pub fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .unwrap_or_else(|e| panic!("no status of process {pid}: {e}"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.expect("a process has a VmRSS") << 10
+    memory(pid, "VmRSS")
+}
+
+/// The most that was resident of a process since its peak was [forgotten](forget_peak),
+/// bytes.
+#[track_caller]
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM")
+}
+
+/// Has the kernel forget the most that a process ever was (proc_pid_clear_refs(5)).
+/// Returns what is resident now: the new beginning, bytes.
+#[track_caller]
+pub fn forget_peak(pid: u32) -> u64 {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")
+        .unwrap_or_else(|e| panic!("cannot forget the peak of process {pid}: {e}"));
+    peak(pid)
 }
 
 /// CPU time that a process has taken so far, in all its threads.
