@@ -26,14 +26,14 @@ mod states;
 mod support;
 mod watching;
 
-use support::process::resident;
+use support::process::{forget_peak, peak};
 use support::{Checker, Kind, PluginBuilder, PluginRun, Server};
 use watching::{
     DOWN_WITHIN, SOON, UP_WITHIN, all_charts, assert_comes_back, assert_goes_silent, assert_no_gap,
     charts_of, jobs, plugin, shown, times_told,
 };
 
-/// Bytes by which an event may make the plugin larger: a connection's buffers, threads for
+/// Bytes by which an event may make the plugin larger at its worst: a connection's buffers, threads for
 /// names, the first definitions of other charts.
 const FLAT: u64 = 4 << 20;
 
@@ -69,7 +69,7 @@ impl Scene {
         for (job, _) in &healthy {
             run.expect(SOON, "a healthy server's charts", |c| all_charts(c, job));
         }
-        let size = resident(run.pid());
+        let size = forget_peak(run.pid());
         Self { healthy, run, size }
     }
 
@@ -102,7 +102,7 @@ impl Scene {
                 self.run.stderr()
             );
         }
-        let grown = resident(self.run.pid()).saturating_sub(self.size);
+        let grown = peak(self.run.pid()).saturating_sub(self.size);
         assert!(grown < FLAT, "{grown} bytes");
         self.run.with_checker(Checker::assert_clean);
     }
@@ -147,6 +147,18 @@ fn assert_told_once(run: &PluginRun, job: &str, reason: &str) {
     // Not every second of an outage is a try.
     let count: usize = count.parse().unwrap();
     assert!((1..=down).contains(&count), "{count} of {down}: {log}");
+}
+
+/// Where a job may have been down or not, that is told once if at all, and its end just if
+/// it was.
+#[track_caller]
+fn assert_told_if_felt(run: &PluginRun, job: &str) {
+    let [begins, ends] = ["WARN", "answers again after"].map(|what| times_told(run, job, what));
+    assert!(
+        begins <= 1 && ends == begins,
+        "{job}: {begins} and {ends}: {}",
+        run.stderr()
+    );
 }
 
 /// What is shown becomes what the server says.

@@ -2,7 +2,10 @@
 
 use crate::support::{Checker, Handover, Kind, PluginRun, Proxy, Server, eventually};
 use crate::watching::{SOON, all_charts, blocks, is_down};
-use crate::{Scene, all_shown, assert_no_spike, assert_tells, defragment};
+use crate::{Scene, all_shown, assert_no_spike, assert_tells, assert_told_if_felt, defragment};
+
+/// Jobs behind which another server is put, by a way that is cut and one that goes on.
+const LED: [&str; 2] = ["cut", "kept"];
 
 const JOBS: [&str; 4] = ["first", "second", "cut", "kept"];
 
@@ -52,9 +55,10 @@ fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], ways: &[Pr
     eventually(SOON, "defrag is over", || {
         second.info_number("active_defrag_running") == 0.0
     });
+    let before = LED.map(|job| run.with_checker(|c| (rates(c, job), rateless(c, job))));
     ways[0].lead_to(second, Handover::Cut);
     ways[1].lead_to(second, Handover::Keep);
-    for job in ["cut", "kept"] {
+    for job in LED {
         assert_tells(run, job, second);
     }
     first.ok(&["REPLICAOF", "127.0.0.1", &second.port().to_string()]);
@@ -74,16 +78,32 @@ fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], ways: &[Pr
             assert_never_down(checker, job);
         }
     });
-    // Of both servers only one has looked at anything, and that was over by then.
     run.with_checker(|checker| {
-        for job in ["cut", "kept"] {
+        for (job, (rates_before, rateless_before)) in LED.into_iter().zip(before) {
+            let grown = rates(checker, job) - rates_before;
+            assert!(grown > 2, "{job}: {grown} rates behind the handover");
+            // Each rate is of one server: from the last sample of the old one to the first
+            // of the new one there is none.
+            let missing = rateless(checker, job) - rateless_before;
+            assert!(missing > 0, "{job}: a rate of two servers");
+            // Of both servers only one has looked at anything, and that was over by then.
             let misses = all_shown(checker, job, "defrag_moves", "misses");
-            assert!(
-                misses.iter().all(|misses| *misses == 0.0),
-                "{job}: {misses:?}"
-            );
+            let is_none = misses.iter().all(|misses| *misses == 0.0);
+            assert!(is_none, "{job}: {misses:?}");
         }
     });
+    for job in LED {
+        assert_told_if_felt(run, job);
+    }
+}
+
+fn rates(checker: &Checker, job: &str) -> usize {
+    blocks(checker, job, "defrag_moves")
+}
+
+/// Collections that brought values and no rates.
+fn rateless(checker: &Checker, job: &str) -> usize {
+    blocks(checker, job, "ratio") - rates(checker, job)
 }
 
 #[track_caller]

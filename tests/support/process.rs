@@ -222,6 +222,16 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
+/// For how long the first thread of a process was ready and had to wait for a processor:
+/// the second field of schedstat (Documentation/scheduler/sched-stats.rst in Linux);
+/// nothing where the kernel does not count it.
+pub fn waited(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat"));
+    let text = text.unwrap_or_default();
+    let nanoseconds = text.split_ascii_whitespace().nth(1);
+    Duration::from_nanos(nanoseconds.and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
 /// What a process has open: the number of each descriptor, and what it leads to.
 pub fn descriptors(pid: u32) -> Vec<(usize, String)> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
