@@ -18,6 +18,8 @@ mod support;
 mod table;
 #[path = "faults/timeouts.rs"]
 mod timeouts;
+#[path = "faults/waits.rs"]
+mod waits;
 mod watching;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,14 +1,15 @@
 //! All faults at once, each on an instance by unix socket and on one by TCP.
 
+use std::time::Duration;
+
 use crate::alone;
 use crate::heard::{Heard, Mark, Word, is_value};
 use crate::support::certificates::{Authority, Valid};
 use crate::support::process::{forget_peak, free_port, peak, short_dir};
 use crate::support::{Checker, Fault, Kind, PluginRun, Proxy, Server};
-use crate::table::{Row, rows, rows_of_tls};
-use crate::watching::{
-    SOON, assert_no_gap, blocks, charts_of, is_down, jobs, log_lines, plugin, shown,
-};
+use crate::table::{Row, right_words, rows, rows_of_tls};
+use crate::waits::Waits;
+use crate::watching::{A_SECOND, SOON, blocks, charts_of, is_down, jobs, log_lines, plugin, shown};
 
 /// An instance is asked at the next second and has 0.9 s to answer: another healthy one
 /// has come by twice at most.
@@ -137,9 +138,10 @@ fn instances_that_are_sick_from_the_start_are_right_soon_after_it() {
             wrong.push(format!("{}: {ends:#?}", each.job));
         }
     }
+    wrong.extend(misnamed(&log, &sick));
+    scene.assert_wells();
     assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
     assert!(most < MOST_AT_ALL, "{most} bytes");
-    scene.assert_wells();
 }
 
 /// Brings the faults and takes them away again: what a user sees of either.
@@ -168,10 +170,14 @@ fn assert_faults_pass(config: &str, sick: &[Sick], servers: &[Server]) {
             wrong.extend(ends_once(&log, each, down));
         }
     });
+    wrong.extend(misnamed(&log, sick));
+    scene.assert_wells();
     assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
     assert!(grown < MOST_GROWN, "{grown} bytes");
-    scene.assert_wells();
 }
+
+/// Between a question and its answer.
+const A_WHILE: Duration = Duration::from_millis(900);
 
 /// A plugin that watches sick instances and wells.
 struct Scene<'a> {
@@ -179,6 +185,7 @@ struct Scene<'a> {
     servers: &'a [Server],
     run: PluginRun,
     heard: Heard,
+    waits: Waits,
     start: Mark,
 }
 
@@ -187,11 +194,14 @@ impl<'a> Scene<'a> {
         let heard = Heard::by(WELLS[0]);
         let start = heard.mark();
         let run = plugin(config).listener(heard.listener()).start();
+        let servers_too = servers.iter().map(Server::pid);
+        let waits = Waits::of(servers_too.chain([run.pid()]).collect());
         Self {
             sick,
             servers,
             run,
             heard,
+            waits,
             start,
         }
     }
@@ -258,15 +268,35 @@ impl<'a> Scene<'a> {
         wrong
     }
 
-    /// Nothing has happened to the others.
+    /// Nothing has happened to the others: no second is missing, and none came later than
+    /// the plugin and its servers had to wait for a processor of a busy machine.
     #[track_caller]
     fn assert_wells(&self) {
+        for job in WELLS {
+            let all = self.heard.since(job, self.start).into_iter();
+            let came: Vec<Duration> = all
+                .filter(|told| told.word == Word::Up)
+                .map(|told| told.at)
+                .collect();
+            for two in came.windows(2) {
+                let apart = two[1] - two[0];
+                // What was late may have been so since it was asked.
+                let waited = self.waits.between(two[0].saturating_sub(A_WHILE), two[1]);
+                assert!(
+                    apart < Duration::from_micros(A_SECOND.end) + waited,
+                    "{job}: {apart:?} between two values, {waited:?} waited: {came:?}"
+                );
+            }
+        }
         self.run.with_checker(|c| {
             for job in WELLS {
                 let down = c.values(&format!("redis_frag_{job}.status"), "down");
                 assert!(down.iter().all(|down| *down == 0), "{job}: {down:?}");
-                for (chart, _) in charts_of(c, job) {
-                    assert_no_gap(c, job, &chart);
+                for (chart, id) in charts_of(c, job) {
+                    let begins = c.begins(&id);
+                    assert!(begins.len() > WRONG_FOR, "{job}.{chart}: {begins:?}");
+                    let goes_on = begins[1..].iter().all(Option::is_some);
+                    assert!(goes_on, "{job}.{chart} has a gap: {begins:?}");
                 }
             }
             c.assert_clean();
@@ -297,6 +327,22 @@ fn begins_once(log: &str, each: &Sick) -> Option<String> {
     let is_told = |line: &String| each.row.told.iter().any(|words| line.contains(words));
     let is_one = matches!(begins.as_slice(), [line] if is_told(line));
     (!is_one).then(|| format!("{}: {begins:#?}", each.job))
+}
+
+/// Faults that no way of several tells for what they are.
+fn misnamed(log: &str, sick: &[Sick]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for each in sick {
+        let ways = sick.iter().filter(|other| other.row.name == each.row.name);
+        let told: Vec<String> = ways
+            .flat_map(|way| log_lines(log, &way.job, "WARN"))
+            .collect();
+        let words = right_words(&each.row.fault).filter(|_| told.len() > 1);
+        if words.is_some_and(|words| !told.iter().any(|line| line.contains(words))) {
+            wrong.push(format!("{}: {told:#?}", each.row.name));
+        }
+    }
+    wrong
 }
 
 /// One line tells that it is over, and how many tries failed: each was told down, and some
