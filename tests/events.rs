@@ -26,14 +26,14 @@ mod states;
 mod support;
 mod watching;
 
-use support::process::resident;
+use support::process::{forget_peak, peak};
 use support::{Checker, Kind, PluginBuilder, PluginRun, Server};
 use watching::{
     DOWN_WITHIN, SOON, UP_WITHIN, all_charts, assert_comes_back, assert_goes_silent, assert_no_gap,
-    charts_of, jobs, log_lines, plugin, shown,
+    charts_of, jobs, plugin, shown, times_told,
 };
 
-/// Bytes by which an event may make the plugin larger: a connection's buffers, threads for
+/// Bytes by which an event may make the plugin larger at its worst: a connection's buffers, threads for
 /// names, the first definitions of other charts.
 const FLAT: u64 = 4 << 20;
 
@@ -69,7 +69,7 @@ impl Scene {
         for (job, _) in &healthy {
             run.expect(SOON, "a healthy server's charts", |c| all_charts(c, job));
         }
-        let size = resident(run.pid());
+        let size = forget_peak(run.pid());
         Self { healthy, run, size }
     }
 
@@ -96,13 +96,13 @@ impl Scene {
                 assert!(down.iter().all(|down| *down == 0), "{job}: {down:?}");
             });
             assert_eq!(
-                log_lines(&self.run, job, "WARN"),
+                times_told(&self.run, job, "WARN"),
                 0,
                 "{}",
                 self.run.stderr()
             );
         }
-        let grown = resident(self.run.pid()).saturating_sub(self.size);
+        let grown = peak(self.run.pid()).saturating_sub(self.size);
         assert!(grown < FLAT, "{grown} bytes");
         self.run.with_checker(Checker::assert_clean);
     }
@@ -132,8 +132,8 @@ impl Scene {
 #[track_caller]
 fn assert_told_once(run: &PluginRun, job: &str, reason: &str) {
     let log = run.stderr();
-    assert_eq!(log_lines(run, job, "WARN"), 1, "{job}: {log}");
-    assert_eq!(log_lines(run, job, reason), 1, "{job}, {reason}: {log}");
+    assert_eq!(times_told(run, job, "WARN"), 1, "{job}: {log}");
+    assert_eq!(times_told(run, job, reason), 1, "{job}, {reason}: {log}");
     let mut ends = log
         .lines()
         .filter(|line| line.contains(&format!("job {job}:")))
@@ -147,6 +147,18 @@ fn assert_told_once(run: &PluginRun, job: &str, reason: &str) {
     // Not every second of an outage is a try.
     let count: usize = count.parse().unwrap();
     assert!((1..=down).contains(&count), "{count} of {down}: {log}");
+}
+
+/// Where a job may have been down or not, that is told once if at all, and its end just if
+/// it was.
+#[track_caller]
+fn assert_told_if_felt(run: &PluginRun, job: &str) {
+    let [begins, ends] = ["WARN", "answers again after"].map(|what| times_told(run, job, what));
+    assert!(
+        begins <= 1 && ends == begins,
+        "{job}: {begins} and {ends}: {}",
+        run.stderr()
+    );
 }
 
 /// What is shown becomes what the server says.

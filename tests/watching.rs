@@ -137,9 +137,14 @@ pub fn assert_comes_back(run: &PluginRun, job: &str, before: &[(String, usize)])
     });
 }
 
-/// Lines of the log about a job that hold this.
-pub fn log_lines(run: &PluginRun, job: &str, what: &str) -> usize {
-    let log = run.stderr();
-    let about = |line: &&str| line.contains(&format!("job {job}")) && line.contains(what);
-    log.lines().filter(about).count()
+/// Lines of the log about this very job that hold this: `job NAME: …` or `job NAME (…`.
+pub fn log_lines(log: &str, job: &str, what: &str) -> Vec<String> {
+    let heads = [format!("job {job}:"), format!("job {job} (")];
+    let about = |line: &&str| heads.iter().any(|head| line.contains(head)) && line.contains(what);
+    log.lines().filter(about).map(str::to_owned).collect()
+}
+
+/// How many lines of the log so far are about this very job and hold this.
+pub fn times_told(run: &PluginRun, job: &str, what: &str) -> usize {
+    log_lines(&run.stderr(), job, what).len()
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::{cpu_time, descriptors};
 use crate::support::{Checker, Kind, PluginRun, Server};
-use crate::watching::{DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, log_lines};
+use crate::watching::{
+    DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, times_told,
+};
 use crate::{Scene, assert_tells};
 
 /// Instances that are cut off while nothing can be opened.
@@ -68,15 +70,20 @@ fn without_descriptors_connections_go_on_and_the_rest_is_told_why() {
         assert_eq!(labels(checker), labelled, "nobody's labels have changed");
     });
     for name in &names {
-        assert_eq!(log_lines(run, name, "WARN"), 1, "{}", run.stderr());
-        assert_eq!(log_lines(run, name, "LimitNOFILE"), 1, "{}", run.stderr());
+        assert_eq!(times_told(run, name, "WARN"), 1, "{}", run.stderr());
+        assert_eq!(times_told(run, name, "LimitNOFILE"), 1, "{}", run.stderr());
     }
     limit(run, "1024");
     run.expect(UP_WITHIN, "all are back", |c| {
         down(c, &names) == 0 && !is_down(c, "named")
     });
     for name in &names {
-        assert_eq!(log_lines(run, name, "answers again"), 1, "{}", run.stderr());
+        assert_eq!(
+            times_told(run, name, "answers again"),
+            1,
+            "{}",
+            run.stderr()
+        );
     }
     assert_tells(run, "cut00", &server);
     assert_tells(run, "named", &server);
@@ -128,8 +135,13 @@ fn who_comes_first_has_the_last_descriptors() {
     run.expect(UP_WITHIN, "all are back", |c| down(c, &names) == 0);
     assert!(start.elapsed() < UP_WITHIN + Duration::from_secs(1));
     for name in lost {
-        assert_eq!(log_lines(run, name, "LimitNOFILE"), 1, "{}", run.stderr());
-        assert_eq!(log_lines(run, name, "answers again"), 1, "{}", run.stderr());
+        assert_eq!(times_told(run, name, "LimitNOFILE"), 1, "{}", run.stderr());
+        assert_eq!(
+            times_told(run, name, "answers again"),
+            1,
+            "{}",
+            run.stderr()
+        );
     }
     scene.assert_unharmed();
 }

@@ -1,21 +1,23 @@
 //! A primary and its replica that change places, directly and behind one address.
 
-use crate::support::relay::{Handover, Relay};
-use crate::support::{Checker, Kind, PluginRun, Server, eventually};
+use crate::support::{Checker, Handover, Kind, PluginRun, Proxy, Server, eventually};
 use crate::watching::{SOON, all_charts, blocks, is_down};
-use crate::{Scene, all_shown, assert_no_spike, assert_tells, defragment};
+use crate::{Scene, all_shown, assert_no_spike, assert_tells, assert_told_if_felt, defragment};
+
+/// Jobs behind which another server is put, by a way that is cut and one that goes on.
+const LED: [&str; 2] = ["cut", "kept"];
 
 const JOBS: [&str; 4] = ["first", "second", "cut", "kept"];
 
 #[test]
 fn a_failover_is_followed_and_brings_no_rate_of_two_servers() {
     let (first, second) = (Server::start(Kind::Redis82), Server::start(Kind::Redis82));
-    let relays = [Relay::start(first.port()), Relay::start(first.port())];
+    let ways = [Proxy::tcp(&first), Proxy::tcp(&first)];
     let addresses = [
         first.unix_address(),
         second.unix_address(),
-        relays[0].address(),
-        relays[1].address(),
+        ways[0].address().to_owned(),
+        ways[1].address().to_owned(),
     ];
     let replicas = [Kind::Redis62, Kind::Valkey91].map(|kind| {
         let replica = Server::builder(kind);
@@ -28,13 +30,13 @@ fn a_failover_is_followed_and_brings_no_rate_of_two_servers() {
     let scene = Scene::start(&jobs);
     std::thread::scope(|scope| {
         scope.spawn(|| assert_replicas_go_on(&scene, &replicas));
-        assert_is_followed(&scene.run, [&first, &second], &relays);
+        assert_is_followed(&scene.run, [&first, &second], &ways);
     });
     scene.assert_unharmed();
 }
 
 /// The second, a replica of the first, takes over, at once behind two addresses.
-fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], relays: &[Relay; 2]) {
+fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], ways: &[Proxy; 2]) {
     second.ok(&["REPLICAOF", "127.0.0.1", &first.port().to_string()]);
     eventually(SOON, "a copy", || {
         second.info_field("master_link_status").as_deref() == Some("up")
@@ -53,9 +55,10 @@ fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], relays: &[
     eventually(SOON, "defrag is over", || {
         second.info_number("active_defrag_running") == 0.0
     });
-    relays[0].hand_over(second.port(), Handover::Cut);
-    relays[1].hand_over(second.port(), Handover::Keep);
-    for job in ["cut", "kept"] {
+    let before = LED.map(|job| run.with_checker(|c| (rates(c, job), rateless(c, job))));
+    ways[0].lead_to(second, Handover::Cut);
+    ways[1].lead_to(second, Handover::Keep);
+    for job in LED {
         assert_tells(run, job, second);
     }
     first.ok(&["REPLICAOF", "127.0.0.1", &second.port().to_string()]);
@@ -75,16 +78,32 @@ fn assert_is_followed(run: &PluginRun, [first, second]: [&Server; 2], relays: &[
             assert_never_down(checker, job);
         }
     });
-    // Of both servers only one has looked at anything, and that was over by then.
     run.with_checker(|checker| {
-        for job in ["cut", "kept"] {
+        for (job, (rates_before, rateless_before)) in LED.into_iter().zip(before) {
+            let grown = rates(checker, job) - rates_before;
+            assert!(grown > 2, "{job}: {grown} rates behind the handover");
+            // Each rate is of one server: from the last sample of the old one to the first
+            // of the new one there is none.
+            let missing = rateless(checker, job) - rateless_before;
+            assert!(missing > 0, "{job}: a rate of two servers");
+            // Of both servers only one has looked at anything, and that was over by then.
             let misses = all_shown(checker, job, "defrag_moves", "misses");
-            assert!(
-                misses.iter().all(|misses| *misses == 0.0),
-                "{job}: {misses:?}"
-            );
+            let is_none = misses.iter().all(|misses| *misses == 0.0);
+            assert!(is_none, "{job}: {misses:?}");
         }
     });
+    for job in LED {
+        assert_told_if_felt(run, job);
+    }
+}
+
+fn rates(checker: &Checker, job: &str) -> usize {
+    blocks(checker, job, "defrag_moves")
+}
+
+/// Collections that brought values and no rates.
+fn rateless(checker: &Checker, job: &str) -> usize {
+    blocks(checker, job, "ratio") - rates(checker, job)
 }
 
 #[track_caller]

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use crate::support::names::{Answer, Names};
 use crate::support::{Kind, PluginBuilder, Server, process};
-use crate::watching::{DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, log_lines};
+use crate::watching::{
+    DOWN_WITHIN, SOON, UP_WITHIN, all_charts, blocks, is_down, jobs, times_told,
+};
 use crate::{
-    Scene, assert_comes_back, assert_goes_silent, assert_no_spike, assert_tells, assert_told_once,
+    Scene, assert_comes_back, assert_goes_silent, assert_no_spike, assert_tells,
+    assert_told_if_felt, assert_told_once,
 };
 
 /// Runs a plugin that asks this resolver.
@@ -93,15 +96,16 @@ fn a_name_is_followed_when_its_server_is_gone_and_not_before() {
         scope.spawn(move || outage("unknown", all[2], unknown, Answer::Unknown));
     });
     assert_no_spike(run, "moving");
+    assert_told_if_felt(run, "moving");
     scene.assert_unharmed();
 }
 
 /// Names without an answer: three times as many as there are threads for them.
 const HANGING: usize = 48;
 
-/// The threads that names are looked up in (16), and main, agent in and out, and one for
-/// secrets or a signal.
-const THREADS: usize = 16 + 4;
+/// The threads that names are looked up in (16), those that look into `/proc` (3), main,
+/// agent in and out, the log, and one for secrets or a signal.
+const THREADS: usize = 16 + 3 + 5;
 
 #[test]
 fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
@@ -144,7 +148,7 @@ fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
         }
     });
     for job in &job_names {
-        assert_eq!(log_lines(run, job, "WARN"), 1, "{job}: {}", run.stderr());
+        assert_eq!(times_told(run, job, "WARN"), 1, "{job}: {}", run.stderr());
     }
     let tasks = Path::new("/proc").join(run.pid().to_string()).join("task");
     let threads = std::fs::read_dir(tasks).unwrap().count();

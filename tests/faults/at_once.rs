@@ -1,26 +1,40 @@
 //! All faults at once, each on an instance by unix socket and on one by TCP.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::alone;
+use crate::heard::{Heard, Mark, Word, is_value};
 use crate::support::certificates::{Authority, Valid};
-use crate::support::process::{free_port, resident, short_dir};
+use crate::support::process::{forget_peak, free_port, peak, short_dir};
 use crate::support::{Checker, Fault, Kind, PluginRun, Proxy, Server};
-use crate::table::{Row, rows, rows_of_tls};
-use crate::watching::{SOON, blocks, is_down, jobs, plugin, shown};
+use crate::table::{Row, right_words, rows, rows_of_tls};
+use crate::waits::Waits;
+use crate::watching::{A_SECOND, SOON, blocks, charts_of, is_down, jobs, log_lines, plugin, shown};
 
-/// An instance is asked at the next second and has 0.9 s to answer.
-const DOWN_WITHIN: Duration = Duration::from_millis(1900);
-/// What is promised.
-const BACK_WITHIN: Duration = Duration::from_secs(2);
-/// For a machine with two cores that runs other tests beside all this.
-const SLACK: Duration = Duration::from_millis(1500);
-/// How long the faults stay.
-const WRONG_FOR: Duration = Duration::from_secs(6);
+/// An instance is asked at the next second and has 0.9 s to answer: another healthy one
+/// has come by twice at most.
+const DOWN_IN: usize = 2;
+/// The same behind the start of the plugin: the second round may follow the first by half
+/// a second.
+const DOWN_AT_FIRST_IN: usize = 3;
+/// What is promised, two seconds: a server that is dear to ask is tried every other one.
+const RIGHT_IN: usize = 3;
+/// How long the faults stay at least.
+const WRONG_FOR: usize = 6;
+/// Rounds after which nothing is on the way that was asked before.
+const ASKED_SINCE: usize = 2;
 
-/// Bytes by which seventy sick instances may make the plugin larger: a reply may have
-/// 4 MiB before it is given up, and the allocator keeps what it had.
+/// Bytes by which eighty sick instances may make the plugin larger at its worst: a reply
+/// may have 4 MiB before it is given up, and the allocator keeps what it had.
 const MOST_GROWN: u64 = 16 << 20;
+/// The most of a plugin that is started amid them, bytes: what it has with as many healthy
+/// instances, and the same beyond it.
+const MOST_AT_ALL: u64 = MOST_GROWN + (16 << 20);
+
+/// Bytes that each server has at first, and that it gets while the faults last: what was
+/// known before is far from what is true behind them.
+const FILLED: u64 = 8 << 20;
+const FILLED_MEANWHILE: u64 = 8 << 20;
 
 /// Instances that nothing happens to.
 const WELLS: [&str; 4] = ["well_one", "well_two", "well_three", "well_four"];
@@ -52,33 +66,25 @@ fn by_both_ways(servers: &[Server]) -> Vec<Sick> {
     each.collect()
 }
 
-/// Lines of the log about a job that hold this.
-fn log_lines(log: &str, job: &str, what: &str) -> Vec<String> {
-    let about = |line: &&str| line.contains(&format!("job {job}")) && line.contains(what);
-    log.lines().filter(about).map(str::to_owned).collect()
-}
-
 /// Enough that connections and their buffers do not show beside it.
 fn filled(server: Server) -> Server {
-    server.fill(8 << 20);
+    server.fill(FILLED);
     server
 }
 
 #[test]
 fn each_fault_costs_its_instance_alone_and_leaves_no_mark() {
+    let _alone = alone();
     let servers = Kind::ALL.map(|kind| filled(Server::start(kind)));
     let sick = by_both_ways(&servers);
     let addresses = servers.each_ref().map(Server::tcp_address);
-    let mut all: Vec<(&str, &str)> = sick
-        .iter()
-        .map(|each| (each.job.as_str(), each.proxy.address()))
-        .collect();
-    all.extend(WELLS.into_iter().zip(addresses.iter().map(String::as_str)));
+    let all = with_wells(&sick, &addresses);
     assert_faults_pass(&jobs(&all), &sick, &servers);
 }
 
 #[test]
 fn each_fault_of_a_handshake_costs_its_instance_alone_and_leaves_no_mark() {
+    let _alone = alone();
     let dir = short_dir();
     let authority = Authority::new(dir.path(), "ours");
     let certificate = authority.sign("server", &["127.0.0.1"], Valid::Now);
@@ -114,174 +120,241 @@ fn each_fault_of_a_handshake_costs_its_instance_alone_and_leaves_no_mark() {
 /// A plugin that starts in the middle of it is no worse off.
 #[test]
 fn instances_that_are_sick_from_the_start_are_right_soon_after_it() {
+    let _alone = alone();
     let servers = Kind::ALL.map(|kind| filled(Server::start(kind)));
     let sick = by_both_ways(&servers);
     for each in &sick {
         each.proxy.set(each.row.fault.clone());
     }
-    let all: Vec<(&str, &str)> = sick
-        .iter()
-        .map(|each| (each.job.as_str(), each.proxy.address()))
-        .collect();
-    let run = plugin(&jobs(&all)).start();
-    run.expect(SOON, "all are down for some seconds", |c| {
-        let is_told = |job| is_down(c, job) && blocks(c, job, "status") > 3;
-        sick.iter().all(|each| is_told(&each.job))
-    });
-    let ended = Instant::now();
+    let addresses = servers.each_ref().map(Server::tcp_address);
+    let scene = Scene::start(&jobs(&with_wells(&sick, &addresses)), &sick, &servers);
+    let mut wrong = scene.pass((scene.start, scene.start), DOWN_AT_FIRST_IN);
+    let most = peak(scene.run.pid());
+    let log = scene.run.stderr();
     for each in &sick {
-        each.proxy.set(Fault::None);
-    }
-    let mut wrong = late(&run, &sick, ended, BACK_WITHIN + SLACK, |c, each| {
-        !is_down(c, &each.job) && blocks(c, &each.job, "ratio") > 0
-    });
-    let log = run.stderr();
-    run.with_checker(|c| {
-        for each in &sick {
-            wrong.extend(values_are_the_server_s(c, each, &servers[each.kind]));
-            let begins = log_lines(&log, &each.job, "WARN");
-            let ends = log_lines(&log, &each.job, ": watching ");
-            let told = each.row.told;
-            if !matches!(begins.as_slice(), [line] if told.iter().any(|words| line.contains(words)))
-                || ends.len() != 1
-            {
-                wrong.push(format!("{}: {begins:#?} {ends:#?}", each.job));
-            }
+        wrong.extend(begins_once(&log, each));
+        let ends = log_lines(&log, &each.job, ": watching ");
+        if ends.len() != 1 {
+            wrong.push(format!("{}: {ends:#?}", each.job));
         }
-    });
+    }
+    wrong.extend(misnamed(&log, &sick));
+    scene.assert_wells();
     assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
-    run.with_checker(Checker::assert_clean);
+    assert!(most < MOST_AT_ALL, "{most} bytes");
 }
 
 /// Brings the faults and takes them away again: what a user sees of either.
 #[track_caller]
 fn assert_faults_pass(config: &str, sick: &[Sick], servers: &[Server]) {
-    let run = plugin(config).start();
+    let scene = Scene::start(config, sick, servers);
+    let run = &scene.run;
     run.expect(SOON, "some seconds of all", |c| {
         let mut all = sick.iter().map(|each| each.job.as_str()).chain(WELLS);
         all.all(|job| blocks(c, job, "ratio") > 3)
     });
-    let before = resident(run.pid());
-
-    let begun = Instant::now();
+    let before = forget_peak(run.pid());
+    let from = scene.heard.mark();
     for each in sick {
         each.proxy.set(each.row.fault.clone());
     }
-    let mut wrong = late(&run, sick, begun, DOWN_WITHIN + SLACK, |c, each| {
-        is_down(c, &each.job)
-    });
-    let stopped: Vec<usize> =
-        run.with_checker(|c| sick.iter().map(|s| blocks(c, &s.job, "ratio")).collect());
-    sleep((begun + WRONG_FOR).saturating_duration_since(Instant::now()));
-    run.with_checker(|c| {
-        for (each, stopped) in sick.iter().zip(stopped) {
-            if blocks(c, &each.job, "ratio") != stopped || !is_down(c, &each.job) {
-                wrong.push(format!("{}: not down all the time", each.job));
-            }
-        }
-    });
-    let grown = resident(run.pid()).saturating_sub(before);
-
-    let from: Vec<usize> =
-        run.with_checker(|c| sick.iter().map(|s| blocks(c, &s.job, "ratio")).collect());
-    let ended = Instant::now();
-    for each in sick {
-        each.proxy.set(Fault::None);
-    }
-    wrong.extend(late(&run, sick, ended, BACK_WITHIN + SLACK, |c, each| {
-        let number = sick.iter().position(|other| other.job == each.job).unwrap();
-        !is_down(c, &each.job) && blocks(c, &each.job, "ratio") > from[number]
-    }));
-    run.expect(SOON, "some seconds more", |c| {
-        sick.iter()
-            .zip(&from)
-            .all(|(s, from)| blocks(c, &s.job, "ratio") > from + 2)
-    });
-
+    let mut wrong = scene.pass((from, scene.heard.mark()), DOWN_IN);
+    let grown = peak(run.pid()).saturating_sub(before);
     let log = run.stderr();
     run.with_checker(|c| {
         for each in sick {
-            wrong.extend(values_are_the_server_s(c, each, &servers[each.kind]));
             wrong.extend(one_gap(c, &each.job));
-            wrong.extend(told_once(&log, each));
-        }
-        for job in WELLS {
-            let down = c.values(&format!("redis_frag_{job}.status"), "down");
-            if down.contains(&1) || gaps(c, job) != 1 {
-                wrong.push(format!("{job}: it was well all the time"));
-            }
+            wrong.extend(begins_once(&log, each));
+            let tries = scene.heard.since(&each.job, from);
+            let down = tries.iter().filter(|told| told.word == Word::Down).count();
+            wrong.extend(ends_once(&log, each, down));
         }
     });
+    wrong.extend(misnamed(&log, sick));
+    scene.assert_wells();
     assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
     assert!(grown < MOST_GROWN, "{grown} bytes");
-    run.with_checker(Checker::assert_clean);
 }
 
-/// The instances for which this does not hold in time, with how long it took.
-fn late(
-    run: &PluginRun,
-    sick: &[Sick],
-    since: Instant,
-    limit: Duration,
-    holds: impl Fn(&Checker, &Sick) -> bool,
-) -> Vec<String> {
-    let mut took: Vec<Option<Duration>> = sick.iter().map(|_| None).collect();
-    let end = since + limit * 4;
-    while took.contains(&None) && Instant::now() < end {
-        run.with_checker(|c| {
-            for (each, took) in sick.iter().zip(&mut took) {
-                if took.is_none() && holds(c, each) {
-                    *took = Some(since.elapsed());
+/// Between a question and its answer.
+const A_WHILE: Duration = Duration::from_millis(900);
+
+/// A plugin that watches sick instances and wells.
+struct Scene<'a> {
+    sick: &'a [Sick],
+    servers: &'a [Server],
+    run: PluginRun,
+    heard: Heard,
+    waits: Waits,
+    start: Mark,
+}
+
+impl<'a> Scene<'a> {
+    fn start(config: &str, sick: &'a [Sick], servers: &'a [Server]) -> Self {
+        let heard = Heard::by(WELLS[0]);
+        let start = heard.mark();
+        let run = plugin(config).listener(heard.listener()).start();
+        let servers_too = servers.iter().map(Server::pid);
+        let waits = Waits::of(servers_too.chain([run.pid()]).collect());
+        Self {
+            sick,
+            servers,
+            run,
+            heard,
+            waits,
+            start,
+        }
+    }
+
+    /// Waits until the healthy instance has come by so often since then.
+    #[track_caller]
+    fn rounds_since(&self, mark: Mark, rounds: usize) {
+        self.run.expect(2 * SOON, "some seconds", |_| {
+            self.heard.round() >= mark.round + rounds
+        });
+    }
+
+    /// The faults began between these two: from then on all are down, and soon after they
+    /// are taken away again values are right from the first one on. Gives what is not so.
+    #[track_caller]
+    fn pass(&self, (from, begun): (Mark, Mark), down_in: usize) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.rounds_since(begun, down_in + 1);
+        for server in self.servers {
+            server.fill(FILLED_MEANWHILE);
+        }
+        let filled = self.heard.mark();
+        self.rounds_since(filled, ASKED_SINCE);
+        self.rounds_since(begun, WRONG_FOR);
+        let ending = self.heard.mark();
+        for each in self.sick {
+            each.proxy.set(Fault::None);
+        }
+        let ended = self.heard.mark();
+        self.rounds_since(ended, RIGHT_IN + 3);
+        for each in self.sick {
+            let job = &each.job;
+            let down = self.heard.first(job, from, |word| word == Word::Down);
+            match down.map(|down| down.round.saturating_sub(begun.round)) {
+                Some(rounds) if rounds <= down_in => {}
+                rounds => wrong.push(format!("{job}: down in {rounds:?} rounds")),
+            }
+            let meanwhile = self.heard.since(job, from).into_iter();
+            let mut stays = meanwhile
+                .take_while(|told| told.is_before(ending))
+                .skip_while(|told| told.word != Word::Down);
+            if let Some(other) = stays.find(|told| told.word != Word::Down) {
+                wrong.push(format!("{job}: not down all the time: {other:?}"));
+            }
+            let value = self.heard.first(job, ending, is_value);
+            match value.map(|value| value.round.saturating_sub(ended.round)) {
+                Some(rounds) if rounds <= RIGHT_IN => {}
+                rounds => wrong.push(format!("{job}: a value in {rounds:?} rounds")),
+            }
+            let used = self.servers[each.kind].info_number("used_memory");
+            let first = value.map(|value| value.word);
+            if !matches!(first, Some(Word::Used(told)) if (told - used).abs() < used / 5.0) {
+                wrong.push(format!("{job}: {first:?} first for {used}"));
+            }
+        }
+        self.run.with_checker(|c| {
+            for each in self.sick {
+                let last = shown(c, &each.job, "memory", "used");
+                if is_down(c, &each.job) || last.is_none() {
+                    wrong.push(format!("{}: not back: {last:?}", each.job));
                 }
             }
         });
-        sleep(Duration::from_millis(10));
+        wrong
     }
-    let late = |(each, took): (&Sick, Option<Duration>)| match took {
-        Some(took) if took <= limit => None,
-        took => Some(format!("{}: {took:?} and not {limit:?}", each.job)),
-    };
-    sick.iter().zip(took).filter_map(late).collect()
+
+    /// Nothing has happened to the others: no second is missing, and none came later than
+    /// the plugin and its servers had to wait for a processor of a busy machine.
+    #[track_caller]
+    fn assert_wells(&self) {
+        for job in WELLS {
+            let all = self.heard.since(job, self.start).into_iter();
+            let came: Vec<Duration> = all
+                .filter(|told| told.word == Word::Up)
+                .map(|told| told.at)
+                .collect();
+            for two in came.windows(2) {
+                let apart = two[1] - two[0];
+                // What was late may have been so since it was asked.
+                let waited = self.waits.between(two[0].saturating_sub(A_WHILE), two[1]);
+                assert!(
+                    apart < Duration::from_micros(A_SECOND.end) + waited,
+                    "{job}: {apart:?} between two values, {waited:?} waited: {came:?}"
+                );
+            }
+        }
+        self.run.with_checker(|c| {
+            for job in WELLS {
+                let down = c.values(&format!("redis_frag_{job}.status"), "down");
+                assert!(down.iter().all(|down| *down == 0), "{job}: {down:?}");
+                for (chart, id) in charts_of(c, job) {
+                    let begins = c.begins(&id);
+                    assert!(begins.len() > WRONG_FOR, "{job}.{chart}: {begins:?}");
+                    let goes_on = begins[1..].iter().all(Option::is_some);
+                    assert!(goes_on, "{job}.{chart} has a gap: {begins:?}");
+                }
+            }
+            c.assert_clean();
+        });
+    }
+}
+
+/// Each instance by name and address, the wells behind the sick.
+fn with_wells<'a>(sick: &'a [Sick], addresses: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    let sick = sick
+        .iter()
+        .map(|each| (each.job.as_str(), each.proxy.address()));
+    sick.chain(WELLS.into_iter().zip(addresses.iter().map(String::as_str)))
+        .collect()
 }
 
 /// Blocks of an instance that do not continue from the one before.
-fn gaps(checker: &Checker, job: &str) -> usize {
-    let begins = checker.begins(&format!("redis_frag_{job}.ratio"));
-    begins.iter().filter(|begin| begin.is_none()).count()
-}
-
 fn one_gap(checker: &Checker, job: &str) -> Option<String> {
+    let begins = checker.begins(&format!("redis_frag_{job}.ratio"));
+    let gaps = begins.iter().filter(|begin| begin.is_none()).count();
     // The first of all, and the first behind the fault.
-    let gaps = gaps(checker, job);
     (gaps != 2).then(|| format!("{job}: {gaps} beginnings"))
 }
 
-fn values_are_the_server_s(checker: &Checker, each: &Sick, server: &Server) -> Option<String> {
-    let used = server.info_number("used_memory");
-    let told = shown(checker, &each.job, "memory", "used");
-    let off = told.map(|told| (told - used).abs() / used);
-    (!off.is_some_and(|off| off < 0.2)).then(|| format!("{}: {told:?} for {used}", each.job))
+/// One line tells what is wrong.
+fn begins_once(log: &str, each: &Sick) -> Option<String> {
+    let begins = log_lines(log, &each.job, "WARN");
+    let is_told = |line: &String| each.row.told.iter().any(|words| line.contains(words));
+    let is_one = matches!(begins.as_slice(), [line] if is_told(line));
+    (!is_one).then(|| format!("{}: {begins:#?}", each.job))
 }
 
-fn told_once(log: &str, each: &Sick) -> Vec<String> {
-    let begins = log_lines(log, &each.job, "WARN");
-    let ends = log_lines(log, &each.job, "answers again after");
+/// Faults that no way of several tells for what they are.
+fn misnamed(log: &str, sick: &[Sick]) -> Vec<String> {
     let mut wrong = Vec::new();
-    if !matches!(begins.as_slice(), [line] if each.row.told.iter().any(|words| line.contains(words)))
-    {
-        wrong.push(format!("{}: {begins:#?}", each.job));
-    }
-    let count = |line: &String| -> Option<u64> {
-        line.split_once("again after ")?
-            .1
-            .split(' ')
-            .next()?
-            .parse()
-            .ok()
-    };
-    let most = WRONG_FOR.as_secs() + 2;
-    if !matches!(ends.as_slice(), [line] if count(line).is_some_and(|n| (2..=most).contains(&n))) {
-        wrong.push(format!("{}: {ends:#?}", each.job));
+    for each in sick {
+        let ways = sick.iter().filter(|other| other.row.name == each.row.name);
+        let told: Vec<String> = ways
+            .flat_map(|way| log_lines(log, &way.job, "WARN"))
+            .collect();
+        let words = right_words(&each.row.fault).filter(|_| told.len() > 1);
+        if words.is_some_and(|words| !told.iter().any(|line| line.contains(words))) {
+            wrong.push(format!("{}: {told:#?}", each.row.name));
+        }
     }
     wrong
+}
+
+/// One line tells that it is over, and how many tries failed: each was told down, and some
+/// rounds of an outage have no try.
+fn ends_once(log: &str, each: &Sick, down: usize) -> Option<String> {
+    let ends = log_lines(log, &each.job, "answers again after");
+    let count = |line: &String| -> Option<usize> {
+        let (_, rest) = line.split_once("again after ")?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    let tries = 2..=down;
+    let is_one =
+        matches!(ends.as_slice(), [line] if count(line).is_some_and(|n| tries.contains(&n)));
+    (!is_one).then(|| format!("{}: {ends:#?}", each.job))
 }

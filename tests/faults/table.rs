@@ -22,6 +22,15 @@ const AWAY: &[&str] = &[
     SILENT[0],
     NO_HANDSHAKE[0],
 ];
+/// What tells such a fault for what it is: by one of its ways at least.
+pub fn right_words(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::Refused => Some("cannot connect: Connection refused"),
+        Fault::Reset | Fault::Cut(_) => Some("connection lost"),
+        _ => None,
+    }
+}
+
 const SILENT: &[&str] = &["no answer in time; the server is stuck or timeout is too short"];
 const NOT_INFO: &[&str] =
     &["the reply is no INFO text; check that a Redis server listens at address"];

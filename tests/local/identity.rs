@@ -7,22 +7,12 @@ use std::thread;
 use serde_json::Value;
 
 use crate::diagnose;
+use crate::support::process::resident;
 use crate::support::{Kind, Server};
 
 /// What `diagnose` reports of the kernel's word on an address.
 fn host(address: &str) -> Value {
     diagnose(address)["host"].clone()
-}
-
-/// `VmRSS` of a process, bytes.
-fn resident(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024.0
 }
 
 #[test]
@@ -34,7 +24,7 @@ fn a_local_instance_has_its_process_over_socket_and_port() {
             let host = host(&address);
             assert_eq!(host["pid"], server.pid(), "{address}: {host}");
             let rss = host["rss"].as_f64().unwrap();
-            let told = resident(server.pid());
+            let told = resident(server.pid()) as f64;
             // Pages come and go between the two.
             assert!(
                 (rss / told - 1.0).abs() < 0.3,

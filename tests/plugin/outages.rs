@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{SOON, all_charts, assert_no_gap, blocks, charts_of, is_down, jobs, plugin, shown};
 use crate::support::{Checker, Kind, Server};
 use crate::watching::{
-    DOWN_WITHIN, UP_WITHIN, assert_comes_back, assert_goes_silent, counts, log_lines,
+    DOWN_WITHIN, UP_WITHIN, assert_comes_back, assert_goes_silent, counts, times_told,
 };
 
 #[test]
@@ -18,8 +18,8 @@ fn a_stopped_server_is_a_gap_and_is_back_soon_after_it_is() {
     let before = assert_goes_silent(&run, "one", DOWN_WITHIN);
     server.restart();
     assert_comes_back(&run, "one", &before);
-    assert_eq!(log_lines(&run, "one", "WARN"), 1, "{}", run.stderr());
-    assert_eq!(log_lines(&run, "one", "again"), 1, "{}", run.stderr());
+    assert_eq!(times_told(&run, "one", "WARN"), 1, "{}", run.stderr());
+    assert_eq!(times_told(&run, "one", "again"), 1, "{}", run.stderr());
     run.with_checker(Checker::assert_clean);
 }
 
@@ -39,7 +39,7 @@ fn a_hanging_server_is_down_within_two_seconds_and_holds_up_nobody() {
     let before = assert_goes_silent(&run, "hanging", DOWN_WITHIN);
     hanging.resume();
     assert_comes_back(&run, "hanging", &before);
-    assert_eq!(log_lines(&run, "hanging", "WARN"), 1, "{}", run.stderr());
+    assert_eq!(times_told(&run, "hanging", "WARN"), 1, "{}", run.stderr());
     run.with_checker(|checker| {
         for (chart, _) in charts_of(checker, "other") {
             assert_no_gap(checker, "other", &chart);
@@ -91,7 +91,7 @@ fn an_outage_has_a_down_for_every_second() {
         checker.assert_clean();
     });
     for (job, _) in &addresses {
-        assert_eq!(log_lines(&run, job, "WARN"), 1, "{job}: {}", run.stderr());
+        assert_eq!(times_told(&run, job, "WARN"), 1, "{job}: {}", run.stderr());
     }
 }
 

@@ -189,12 +189,25 @@ pub fn short_dir() -> tempfile::TempDir {
 }
 
 /// Resident bytes of a process.
+#[track_caller]
 pub fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .unwrap_or_else(|e| panic!("no status of process {pid}: {e}"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.expect("a process has a VmRSS") << 10
+    memory(pid, "VmRSS")
+}
+
+/// The most that was resident of a process since its peak was [forgotten](forget_peak),
+/// bytes.
+#[track_caller]
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM")
+}
+
+/// Has the kernel forget the most that a process ever was (proc_pid_clear_refs(5)).
+/// Returns what is resident now: the new beginning, bytes.
+#[track_caller]
+pub fn forget_peak(pid: u32) -> u64 {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")
+        .unwrap_or_else(|e| panic!("cannot forget the peak of process {pid}: {e}"));
+    peak(pid)
 }
 
 /// CPU time that a process has taken so far, in all its threads.
@@ -207,6 +220,16 @@ pub fn cpu_time(pid: u32) -> Duration {
     let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
     // USER_HZ is 100 on all of Linux's architectures but alpha and ia64.
     Duration::from_millis(10 * ticks)
+}
+
+/// For how long the first thread of a process was ready and had to wait for a processor:
+/// the second field of schedstat (Documentation/scheduler/sched-stats.rst in Linux);
+/// nothing where the kernel does not count it.
+pub fn waited(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat"));
+    let text = text.unwrap_or_default();
+    let nanoseconds = text.split_ascii_whitespace().nth(1);
+    Duration::from_nanos(nanoseconds.and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
 /// What a process has open: the number of each descriptor, and what it leads to.

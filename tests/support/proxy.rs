@@ -4,6 +4,7 @@
 //! Knows how a connection breaks and where a RESP request ends, nothing of who asks.
 
 mod door;
+mod resp;
 mod way;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +47,10 @@ pub enum Fault {
     Greets(Arc<[u8]>),
     /// The server is asked this instead of each command.
     Asks(Arc<[u8]>),
+    /// Each reply comes twice, the copy a moment later, whatever is asked in between.
+    Twice,
+    /// Each reply comes once the next question is asked: to the first there is none yet.
+    Late,
 }
 
 impl Fault {
@@ -55,6 +60,15 @@ impl Fault {
     }
 }
 
+/// What happens to connections that are open when another server is put behind a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// They are cut.
+    Cut,
+    /// They go on, and the next question reaches the new server.
+    Keep,
+}
+
 /// Where the real server is.
 #[derive(Clone, Debug)]
 enum To {
@@ -62,10 +76,14 @@ enum To {
     Tcp(SocketAddr),
 }
 
+/// The server that is behind a way now, and how it came there.
+type Behind = (To, Handover);
+
 /// A way to a server; gone when dropped.
 pub struct Proxy {
     address: String,
     fault: watch::Sender<Fault>,
+    behind: watch::Sender<Behind>,
     _dir: Option<TempDir>,
 }
 
@@ -105,10 +123,12 @@ impl Proxy {
 
     fn start(door: Door, address: String, to: To, dir: Option<TempDir>) -> Self {
         let (fault, theirs) = watch::channel(Fault::None);
-        SERVING.spawn(door::serve(door, to, theirs));
+        let (behind, leads_to) = watch::channel((to, Handover::Cut));
+        SERVING.spawn(door::serve(door, leads_to, theirs));
         Self {
             address,
             fault,
+            behind,
             _dir: dir,
         }
     }
@@ -122,6 +142,13 @@ impl Proxy {
     pub fn port(&self) -> u16 {
         let (_, port) = self.address.rsplit_once(':').expect("an address with port");
         port.parse().expect("it has no port, but a path")
+    }
+
+    /// From now on it leads to this server's port, as a floating address or a load
+    /// balancer does.
+    pub fn lead_to(&self, server: &Server, how: Handover) {
+        let to = To::Tcp((Ipv4Addr::LOCALHOST, server.port()).into());
+        self.behind.send_replace((to, how));
     }
 
     /// From now on this is wrong, also with connections that are open.

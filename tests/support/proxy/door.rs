@@ -14,7 +14,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
 use super::way::{self, Client};
-use super::{Fault, To};
+use super::{Behind, Fault};
 
 /// Connections that may wait to be taken.
 const BACKLOG: i32 = 128;
@@ -144,7 +144,7 @@ impl Open {
 }
 
 /// Takes connections until the proxy is dropped.
-pub(super) async fn serve(mut door: Door, to: To, mut fault: Receiver<Fault>) {
+pub(super) async fn serve(mut door: Door, behind: Receiver<Behind>, mut fault: Receiver<Fault>) {
     let mut open = None;
     loop {
         let now = fault.borrow_and_update().clone();
@@ -177,7 +177,9 @@ pub(super) async fn serve(mut door: Door, to: To, mut fault: Receiver<Fault>) {
                     Err(_) => return,
                 },
                 accepted = accepted => match accepted {
-                    Ok(client) => drop(tokio::spawn(way::lead(client, to.clone(), fault.clone()))),
+                    Ok(client) => {
+                        tokio::spawn(way::lead(client, behind.clone(), fault.clone()));
+                    }
                     // Of a client that is gone again.
                     Err(_) => tokio::task::yield_now().await,
                 },

@@ -1,7 +1,8 @@
 //! One connection through a proxy, and what goes wrong with it.
 //!
-//! Knows where a RESP request ends; must not know what is asked.
+//! Knows where a RESP request and a reply end (`resp.rs`); must not know what is asked.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,13 +11,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch::Receiver;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Fault, To};
+use super::resp;
+use super::{Behind, Fault, Handover, To};
 
 const BUFFER: usize = 16 << 10;
 /// A client does so once its question is no use any more.
 const HANGS_UP: Duration = Duration::from_secs(2);
+/// How long after a reply its copy comes.
+const COPY_AFTER: Duration = Duration::from_millis(50);
 
 /// One end of a connection.
 pub(super) enum Client {
@@ -97,16 +101,24 @@ struct Way {
     client: Client,
     server: Client,
     fault: Receiver<Fault>,
+    behind: Receiver<Behind>,
+    /// Another server is behind it, and the next question goes there.
+    is_handed_over: bool,
     /// Bytes of replies that passed since the fault began.
     passed: usize,
-    /// Bytes of replies that wait for its end.
+    /// Bytes of replies that wait for its end, or for the next question.
     held: Vec<u8>,
     /// The beginning of a command.
     begun: Vec<u8>,
+    /// The beginning of a reply that is to be copied.
+    heard: Vec<u8>,
+    /// What is said once more, and when. A fault that is over takes none of it back.
+    copies: VecDeque<(Instant, Vec<u8>)>,
 }
 
 /// Leads a client to the server until one of them or the proxy ends.
-pub(super) async fn lead(client: Client, to: To, fault: Receiver<Fault>) {
+pub(super) async fn lead(client: Client, mut behind: Receiver<Behind>, fault: Receiver<Fault>) {
+    let (to, _) = behind.borrow_and_update().clone();
     let Ok(server) = Client::to(&to).await else {
         return;
     };
@@ -114,9 +126,13 @@ pub(super) async fn lead(client: Client, to: To, fault: Receiver<Fault>) {
         client,
         server,
         fault,
+        behind,
+        is_handed_over: false,
         passed: 0,
         held: Vec::new(),
         begun: Vec::new(),
+        heard: Vec::new(),
+        copies: VecDeque::new(),
     };
     // A client or server that is gone ends it, and that is all.
     let _ = way.run().await;
@@ -127,6 +143,7 @@ impl Way {
         loop {
             let now = self.fault.borrow_and_update().clone();
             self.passed = 0;
+            self.heard.clear();
             match &now {
                 Fault::Refused => return Ok(()),
                 Fault::Reset => {
@@ -161,11 +178,23 @@ impl Way {
         let mut asked = [0; BUFFER];
         let mut told = [0; BUFFER];
         let is_deaf = matches!(now, Fault::BlackHole | Fault::Silent);
-        let is_mute = is_deaf || !self.held.is_empty();
+        let is_mute = is_deaf || (!self.held.is_empty() && *now != Fault::Late);
+        let copy_at = self.copies.front().map(|(at, _)| *at);
         tokio::select! {
             biased;
             changed = self.fault.changed() => {
                 Ok(if changed.is_ok() { Next::Anew } else { Next::End })
+            }
+            Ok(()) = self.behind.changed() => {
+                self.is_handed_over = true;
+                let (_, how) = *self.behind.borrow_and_update();
+                Ok(if how == Handover::Cut { Next::End } else { Next::On })
+            }
+            () = sleep_until(copy_at.unwrap_or_else(Instant::now)), if copy_at.is_some() => {
+                if let Some((_, copy)) = self.copies.pop_front() {
+                    self.client.write_all(&copy).await?;
+                }
+                Ok(Next::On)
             }
             length = self.client.read(&mut asked), if !is_deaf => match length? {
                 0 => Ok(Next::End),
@@ -179,6 +208,14 @@ impl Way {
     }
 
     async fn ask(&mut self, now: &Fault, bytes: &[u8]) -> io::Result<Next> {
+        if std::mem::take(&mut self.is_handed_over) {
+            let (to, _) = self.behind.borrow().clone();
+            self.server = Client::to(&to).await?;
+        }
+        if *now == Fault::Late {
+            let held = std::mem::take(&mut self.held);
+            self.client.write_all(&held).await?;
+        }
         let commands = match now {
             Fault::Says(_) | Fault::Floods(_) | Fault::Asks(_) => self.commands(bytes),
             _ => {
@@ -232,7 +269,15 @@ impl Way {
                     }
                 }
             }
+            Fault::Late => self.held.extend_from_slice(bytes),
             _ => self.client.write_all(bytes).await?,
+        }
+        if *now == Fault::Twice {
+            self.heard.extend_from_slice(bytes);
+            while let Some(end) = resp::reply(&self.heard) {
+                let copy = self.heard.drain(..end).collect();
+                self.copies.push_back((Instant::now() + COPY_AFTER, copy));
+            }
         }
         Ok(Next::On)
     }
@@ -241,32 +286,10 @@ impl Way {
     fn commands(&mut self, bytes: &[u8]) -> usize {
         self.begun.extend_from_slice(bytes);
         let mut count = 0;
-        while let Some(end) = command(&self.begun) {
+        while let Some(end) = resp::command(&self.begun) {
             self.begun.drain(..end);
             count += 1;
         }
         count
     }
-}
-
-/// Where the first command ends: an array of bulk strings.
-fn command(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut number = |prefix: u8, skip: bool| -> Option<usize> {
-        let line = bytes.get(at..)?;
-        let end = line.windows(2).position(|two| two == b"\r\n")?;
-        let text = std::str::from_utf8(line[..end].strip_prefix(&[prefix])?).ok()?;
-        let number = text.parse().ok()?;
-        at += end + 2;
-        if skip {
-            at += number + 2;
-        }
-        (at <= bytes.len()).then_some(if skip { at } else { number })
-    };
-    let words = number(b'*', false)?;
-    let mut end = None;
-    for _ in 0..words {
-        end = Some(number(b'$', true)?);
-    }
-    end
 }
