@@ -189,12 +189,9 @@ pub fn short_dir() -> tempfile::TempDir {
 }
 
 /// Resident bytes of a process.
+#[track_caller]
 pub fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .unwrap_or_else(|e| panic!("no status of process {pid}: {e}"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.expect("a process has a VmRSS") << 10
+    memory(pid, "VmRSS")
 }
 
 /// CPU time that a process has taken so far, in all its threads.
