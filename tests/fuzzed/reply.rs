@@ -125,8 +125,11 @@ fn exchanged(bytes: &[u8], size: usize) {
     }
 }
 
-/// The first reply of these bytes, and what is behind it. What comes unasked is passed over.
-fn next(mut bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Malformed> {
+/// A reply, and what is behind it.
+type Next<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// The first reply of these bytes. What comes unasked is passed over.
+fn next(mut bytes: &[u8]) -> Result<Next<'_>, Malformed> {
     while let Some(end) = Scan::default().end(bytes, LONGEST)? {
         let (reply, behind) = bytes.split_at(end);
         if !reply.starts_with(b">") {
