@@ -93,20 +93,26 @@ pub fn command() -> Command {
 /// Runs it to its end.
 pub fn run(args: &[&str]) -> Output {
     let output = command().args(args).output().unwrap();
-    secrets::assert_none(
-        &String::from_utf8_lossy(&output.stdout),
-        "a command's output",
-    );
-    secrets::assert_none(&stderr(&output), "a command's errors");
+    // Both are searched for secrets, whichever the test looks at.
+    stdout(&output);
+    stderr(&output);
     output
 }
 
+/// What a command printed, without any secret.
+#[track_caller]
 pub fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    secrets::assert_none(&text, "a command's output");
+    text
 }
 
+/// What a command told on standard error, without any secret.
+#[track_caller]
 pub fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    secrets::assert_none(&text, "a command's errors");
+    text
 }
 
 pub fn code(output: &Output) -> i32 {

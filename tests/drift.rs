@@ -1,6 +1,8 @@
 //! Holds the files that promise something together with the tables in the code:
 //! health.d, README and the charts cannot drift apart.
 
+mod promises;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -422,37 +424,4 @@ fn the_readme_has_the_permissions_of_every_kind_of_server() {
     let first = LINES.iter().find_map(|line| line.user()).unwrap();
     let stock = in_one_line(&project_file("conf.d/redis-frag.conf"));
     assert!(stock.contains(&first), "the stock file misses {first:?}");
-}
-
-/// Names in backticks of the last cells of the table of promises.
-fn promised_tests(readme: &str) -> Vec<String> {
-    let (_, section) = readme.split_once("\n## Promises\n").unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| "));
-    let held_by = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
-    held_by
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned))
-        .collect()
-}
-
-#[test]
-fn every_promise_names_the_tests_that_hold_it() {
-    let names = promised_tests(&project_file("README.md"));
-    assert!(names.len() > 20, "{names:?}");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut code = String::new();
-    let mut folders = vec![root.join("src"), root.join("tests")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                code += &std::fs::read_to_string(&path).unwrap();
-            }
-        }
-    }
-    for name in names {
-        assert!(code.contains(&format!("fn {name}()")), "no test {name}");
-    }
 }

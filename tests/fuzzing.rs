@@ -46,6 +46,7 @@ fn inputs(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         assert!(paths.len() > before, "no seeds in {folder}");
     }
     files(&root().join("tests/fixtures/fuzzed").join(name), &mut paths);
+    assert!(!paths.is_empty(), "nothing to run {name} with");
     paths.sort();
     let read = |path: PathBuf| {
         let bytes = fs::read(&path).unwrap();

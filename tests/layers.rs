@@ -218,35 +218,135 @@ fn every_file_says_what_it_is() {
     }
 }
 
+/// Lints by which all others may be waived at once.
+const GROUPS: &[&str] = &["clippy::all", "clippy::restriction", "clippy::pedantic"];
+
+/// What each `allow` and `expect` of attributes has in its brackets: its name, and the
+/// lints and the reason in it, each without its white space.
+fn waivers(code: &str) -> Vec<(&str, Vec<String>)> {
+    let mut found = Vec::new();
+    for name in ["allow", "expect"] {
+        for (at, _) in code.match_indices(&format!("{name}(")) {
+            // A method or a function of that name.
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c == '.' || c == '_' || c.is_alphanumeric()) {
+                continue;
+            }
+            let (mut items, mut item) = (Vec::new(), String::new());
+            let (mut quoted, mut depth) = (false, 0);
+            for c in code[at + name.len() + 1..].chars() {
+                match c {
+                    '"' => quoted = !quoted,
+                    '(' if !quoted => depth += 1,
+                    ')' if !quoted && depth == 0 => break,
+                    ')' if !quoted => depth -= 1,
+                    _ => {}
+                }
+                match c {
+                    ',' if !quoted && depth == 0 => items.push(std::mem::take(&mut item)),
+                    c if c.is_whitespace() => {}
+                    c => item.push(c),
+                }
+            }
+            items.push(item);
+            found.push((name, items));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_waiver_is_seen_wherever_it_stands() {
+    let code = "#[allow(clippy::one)]\n#![expect(\n    unused,\n    clippy::two,\n    \
+        reason = \"a, b) c\"\n)]\n#[cfg_attr(test, allow(x, clippy::three))]\nmay.expect(\"x\");";
+    let lints = |(name, items): &(&str, Vec<String>)| format!("{name}: {}", items.join(" "));
+    let found: Vec<String> = waivers(code).iter().map(lints).collect();
+    assert_eq!(
+        found,
+        [
+            "allow: clippy::one",
+            "allow: x clippy::three",
+            "expect: unused clippy::two reason=\"a,b)c\"",
+        ]
+    );
+}
+
+fn project_file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The lints that Cargo.toml denies everywhere, of clippy's.
+fn denied_everywhere() -> Vec<String> {
+    let manifest = project_file("Cargo.toml");
+    let (_, table) = manifest.split_once("\n[lints.clippy]\n").unwrap();
+    let lines = table.split("\n[").next().unwrap().lines();
+    let names = lines.filter_map(|line| line.strip_suffix(" = \"deny\""));
+    names.map(|name| format!("clippy::{name}")).collect()
+}
+
 /// What can panic is a lint's business, in all that runs at an operator's; a waiver has a
 /// reason and stays where it is needed, or `expect` complains.
 #[test]
 fn what_can_panic_is_denied_in_library_and_program() {
     let denied = |name: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        let text = fs::read_to_string(path).unwrap();
+        let text = project_file(name);
         let (_, rest) = text.split_once("not(test),\n    deny(").unwrap();
         let (list, _) = rest.split_once(')').unwrap();
         let lints = list.split(',').map(|lint| lint.trim().to_owned());
         lints.collect::<Vec<String>>()
     };
-    let lints = denied("src/lib.rs");
+    let mut lints = denied("src/lib.rs");
     assert_eq!(lints, denied("src/main.rs"));
+    lints.extend(denied_everywhere());
     for lint in [
         "expect_used",
         "indexing_slicing",
         "panic",
         "string_slice",
+        "todo",
+        "unimplemented",
         "unreachable",
+        "unwrap_used",
     ] {
         assert!(lints.contains(&format!("clippy::{lint}")), "{lint}");
     }
     for (name, code) in code() {
-        for lint in &lints {
-            let allowed = code.contains(&format!("allow({lint}"))
-                || code.contains(&format!("allow(\n    {lint}"));
-            let casts = lint.contains("cast_");
-            assert!(casts || !allowed, "{name} allows {lint}");
+        for (how, items) in waivers(&code) {
+            let waived = items.iter().filter(|item| lints.contains(item));
+            for lint in waived {
+                let casts = lint.contains("cast_");
+                assert!(casts || how == "expect", "{name} allows {lint}");
+                let reason = items.iter().any(|item| item.starts_with("reason="));
+                assert!(reason, "{name} waives {lint} without a reason");
+            }
+            let group = items.iter().find(|item| GROUPS.contains(&item.as_str()));
+            assert_eq!(group, None, "{name} waives more than it needs");
         }
     }
+}
+
+/// A panic is to end what met it and nothing else, which `panic = \"abort\"` would change
+/// without any test seeing it: they are built otherwise. Tests and fuzzers find sums that
+/// overflow, for where they run that is a panic; nothing relies on it elsewhere.
+#[test]
+fn no_profile_changes_what_a_panic_or_an_overflow_does() {
+    let setting = |line: &str| {
+        let (name, _) = line.split_once('=')?;
+        Some(name.trim().trim_matches('"').to_owned())
+    };
+    for name in ["Cargo.toml", "fuzz/Cargo.toml", ".cargo/config.toml"] {
+        let text = project_file(name);
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            let name_of = setting(line).unwrap_or_default();
+            for word in ["panic", "overflow-checks", "debug-assertions"] {
+                // In a table of one line, too.
+                let inline = line.contains(&format!("{word} ="));
+                assert!(name_of != word && !inline, "{name}: {line}");
+            }
+            assert!(!line.contains("rustflags"), "{name}: {line}");
+        }
+    }
+    let most = std::hint::black_box(u8::MAX);
+    assert!(std::panic::catch_unwind(|| most + 1).is_err());
 }

@@ -238,6 +238,45 @@ fn a_changed_password_heals_itself() {
     assert_no_secret(&run);
 }
 
+/// What was read is kept, so that a file that is gone is missed when it is needed again.
+#[test]
+fn a_secret_s_file_that_vanishes_is_missed_when_what_it_held_is_refused() {
+    let server = Server::builder(Kind::Valkey91).password(SECRETS[0]).start();
+    let vault = Vault::new();
+    vault.put("secret", SECRETS[0]);
+    let (at, file) = (server.unix_address(), vault.file("secret"));
+    let keys = [("address", &*at), ("password", &*file)];
+    let run = plugin(&config(&[("gone", &keys)])).arg("-d").start();
+    expect_values(&run, "gone", SOON);
+    fs::remove_file(vault.at("secret")).unwrap();
+    expect_values(&run, "gone", SOON);
+    let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+    assert_eq!(server.command(&kill).unwrap(), redis::Value::Int(1));
+    expect_values(&run, "gone", SOON);
+    assert!(!run.stderr().contains("does not exist"), "{}", run.stderr());
+
+    rotate(&server);
+    let missed = format!("{file} does not exist; write the secret to this file");
+    let told = |line: &&str| line.contains("job gone ") && line.contains(&missed);
+    run.expect(SOON, "down", |c| {
+        is_down(c, "gone") && run.stderr().lines().any(|line| told(&line))
+    });
+    let seen = run.with_checker(|c| blocks(c, "gone", "status"));
+    run.expect(SOON, "down for long", |c| {
+        blocks(c, "gone", "status") > seen + 4
+    });
+    let warned = |log: &str| {
+        log.lines()
+            .filter(told)
+            .filter(|l| l.contains("WARN"))
+            .count()
+    };
+    assert_eq!(warned(&run.stderr()), 1, "{}", run.stderr());
+    vault.put("secret", SECRETS[1]);
+    expect_values(&run, "gone", HEALED_WITHIN);
+    assert_no_secret(&run);
+}
+
 #[test]
 fn a_command_is_not_run_again_while_the_server_is_down() {
     let mut server = Server::builder(Kind::Redis62).password(SECRETS[0]).start();

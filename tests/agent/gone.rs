@@ -1,14 +1,16 @@
 //! An agent that is killed, one that runs the plugin twice, and a plugin that ends under
 //! it: nothing is left behind, and nothing disturbs another.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::jobs;
 use crate::functions::{FRAGMENTED, answer};
 use crate::plugin::{SOON, assert_no_gap, blocks, plugin};
-use crate::support::{Agent, Checker, Fake, Kind, PluginRun, Server, eventually, process};
+use crate::support::folder::files;
+use crate::support::{
+    Agent, Checker, Fake, Kind, PluginRun, Server, becomes_true, eventually, process,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_redis-frag");
 
@@ -42,20 +44,6 @@ fn wait_collected(agent: &Agent, after: u64) {
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.unwrap().as_secs()
-}
-
-/// The files of a folder, and when each was written.
-fn files(folder: &Path) -> BTreeMap<String, SystemTime> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let (path, data) = (entry.path(), entry.metadata().unwrap());
-        files.insert(path.display().to_string(), data.modified().unwrap());
-        if data.is_dir() {
-            files.extend(self::files(&path));
-        }
-    }
-    files
 }
 
 /// Two under one agent by the name of their files, and a third by hand, with one
@@ -162,6 +150,33 @@ fn assert_started_again(program: &Path) -> Agent {
     let complaints = agent.complaints();
     assert!(complaints.iter().all(expected), "{complaints:?}");
     agent
+}
+
+/// What README tells users, for it is nothing that a plugin can mend. 1.37.1 calls every
+/// signal but SIGTERM so (libnetdata/popen/popen.c gives -1 for it, and
+/// `pluginsd_worker_thread_handle_error` of collectors/plugins.d/plugins_d.c means SIGTERM).
+#[test]
+fn an_agent_does_not_start_a_plugin_again_that_was_killed() {
+    let server = Server::start(Kind::Redis70);
+    let agent = Agent::builder()
+        .plugin(Path::new(BINARY))
+        .user_config("redis-frag.conf", &jobs(&[&server]))
+        .start();
+    let pid = running(&agent, 1)[0];
+    wait_collected(&agent, now());
+    assert!(process::signal(pid, "KILL"));
+    let told = format!("(pid {pid}) was killed with SIGTERM. Disabling it.");
+    eventually(Duration::from_secs(40), &told, || {
+        agent.log().contains(&told)
+    });
+    assert!(
+        agent
+            .log()
+            .contains(&format!("child pid {pid} killed by signal 9"))
+    );
+    // What fails or ends is started again after ten seconds at the latest.
+    let again = becomes_true(Duration::from_secs(11), || !agent.plugin_pids().is_empty());
+    assert!(!again, "{}", agent.log());
 }
 
 /// A call that hangs holds nobody up at the end, and the plugin that comes after knows

@@ -11,6 +11,7 @@ use redis_frag::source::inquiry::told;
 use redis_frag::source::reply::{self, Malformed, Scan};
 use redis_frag::source::sentinel;
 use tokio::io::{AsyncWriteExt, duplex};
+use tokio::task::yield_now;
 
 /// Longest reply that is taken here.
 const MOST: usize = 1 << 20;
@@ -79,43 +80,73 @@ fn read(reply: &[u8], value: &Value) {
     assert!(sentinel::merged(primaries, replicas).len() <= both);
 }
 
-/// The same bytes over a stream: what is read is the first reply that was asked for.
+/// What was read of a reply: its text, or what else it is.
+type Read = Result<Result<Vec<u8>, Value>, Failed>;
+
+/// The same bytes over a stream, of whom two questions are asked: what is read is the first
+/// reply, and then the one behind it or none, but never what was left of the first.
 fn exchanged(bytes: &[u8], size: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let read = runtime.unwrap().block_on(async {
+    let [first, second] = runtime.unwrap().block_on(async {
         let (ours, mut theirs) = duplex(1 << 12);
         let asked = async {
             let mut exchange = Exchange::new(ours);
-            exchange.ask_text(b"PING\r\n", <[u8]>::to_vec).await
+            let mut ask = async || exchange.ask_text(b"PING\r\n", <[u8]>::to_vec).await;
+            [ask().await, ask().await]
         };
         let sent = async {
             for piece in bytes.chunks(size) {
                 if theirs.write_all(piece).await.is_err() {
                     break;
                 }
+                // It is read before the next piece comes.
+                yield_now().await;
             }
             let _ = theirs.shutdown().await;
         };
         tokio::join!(asked, sent).0
     });
-    let mut rest = bytes;
-    let end = loop {
-        match Scan::default().end(rest, LONGEST) {
-            // What comes unasked is passed over.
-            Ok(Some(end)) if rest.starts_with(b">") => rest = &rest[end..],
-            end => break end,
+    assert!(first.is_ok() || second.is_err(), "{second:?} of what broke");
+    let behind = match next(bytes) {
+        Ok(Some((reply, behind))) => {
+            is_of(first, reply);
+            behind
+        }
+        Ok(None) => {
+            assert!(matches!(first, Err(Failed::Broken(_))), "{first:?}");
+            return;
+        }
+        Err(Malformed) => {
+            assert!(matches!(first, Err(Failed::NoReply)), "{first:?}");
+            return;
         }
     };
-    let Ok(end) = end else {
-        assert!(matches!(read, Err(Failed::NoReply)), "{read:?}");
-        return;
-    };
-    let Some(end) = end else {
-        assert!(matches!(read, Err(Failed::Broken(_))), "{read:?}");
-        return;
-    };
-    let value = redis::parse_redis_value(&rest[..end]);
-    match (read, value) {
+    match (second, next(behind)) {
+        // What came before it was asked for may be nobody's.
+        (Err(_), _) => {}
+        (read, Ok(Some((reply, _)))) => is_of(read, reply),
+        (read, _) => panic!("{read:?} of {:?}", behind.escape_ascii().to_string()),
+    }
+}
+
+/// A reply, and what is behind it.
+type Next<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// The first reply of these bytes. What comes unasked is passed over.
+fn next(mut bytes: &[u8]) -> Result<Next<'_>, Malformed> {
+    while let Some(end) = Scan::default().end(bytes, LONGEST)? {
+        let (reply, behind) = bytes.split_at(end);
+        if !reply.starts_with(b">") {
+            return Ok(Some((reply, behind)));
+        }
+        bytes = behind;
+    }
+    Ok(None)
+}
+
+/// That was read of this reply, as the client library reads it.
+fn is_of(read: Read, reply: &[u8]) {
+    match (read, redis::parse_redis_value(reply)) {
         (Ok(Ok(text)), Ok(Value::BulkString(bytes))) => assert_eq!(text, bytes),
         (Ok(Ok(read)), Ok(Value::VerbatimString { text, .. } | Value::SimpleString(text))) => {
             assert_eq!(String::from_utf8_lossy(&read), text)

@@ -17,7 +17,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::texts::within_limits;
 use crate::cli::{command, stderr, stdout};
-use crate::support::{Fake, PluginRun, process};
+use crate::support::{Checker, Fake, PluginRun, process};
 use crate::watching::{FRAGMENTED, SOON, blocks, jobs, plugin};
 
 /// What can stand in a file's place, by its name there and what is told of it.
@@ -307,6 +307,8 @@ fn jobs_live_on_whatever_their_file_becomes_and_follow_it_again() {
     let own = |jobs_: &[(&str, &str)]| format!("import_go_d: yes\n{}", jobs(jobs_));
     let mut run = plugin(&own(&[("a", &address[0])]))
         .user_file("go.d/redis.conf", &jobs(&[("b", &address[1])]))
+        // What is in force without the first: no look at this machine.
+        .stock_config("import_go_d: yes\njobs: []\n")
         .start();
     let go_on = |run: &PluginRun| {
         let now = |job: &str| run.with_checker(|c| blocks(c, job, "ratio"));
@@ -345,6 +347,34 @@ fn jobs_live_on_whatever_their_file_becomes_and_follow_it_again() {
     reload(&run, "redis-frag.conf: 2 jobs");
     run.expect(SOON, "values of c", |c| blocks(c, "c", "ratio") > 0);
     go_on(&run);
+    // One that is gone names nothing: its own jobs end once it is read, no other.
+    let go_d = run.dir().join("etc/go.d/redis.conf");
+    for (path, gone, other, back) in [
+        (&file, "a", "b", "redis-frag.conf: 2 jobs"),
+        (&go_d, "b", "a", "redis.conf: imported b"),
+    ] {
+        let text = fs::read(path).unwrap();
+        let told = run.stderr().len();
+        fs::remove_file(path).unwrap();
+        go_on(&run);
+        let ends = format!("job {gone}: not in the files any more: ending");
+        reload(&run, &ends);
+        let obsolete = |c: &Checker| {
+            let chart = c.chart(&format!("redis_frag_{gone}.ratio"));
+            chart.is_some_and(|chart| chart.obsolete)
+        };
+        run.expect(SOON, "its charts are taken away", obsolete);
+        let before = run.with_checker(|c| blocks(c, other, "ratio"));
+        run.expect(SOON, "values of the other", |c| {
+            blocks(c, other, "ratio") > before + 1
+        });
+        let others = format!("job {other}: not in the files any more: ending");
+        assert!(!run.stderr()[told..].contains(&others), "{}", run.stderr());
+        replace(path, |fresh| fs::write(fresh, &text).unwrap());
+        reload(&run, back);
+        run.expect(SOON, "its charts again", |c| !obsolete(c));
+        go_on(&run);
+    }
     run.with_checker(|c| c.assert_clean());
     run.close_stdin();
     assert!(run.wait_exit(SOON).unwrap().0.success());

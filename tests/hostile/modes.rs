@@ -109,6 +109,57 @@ fn a_secret_that_others_may_read_is_told_once_and_again_when_something_changed()
     run.wait_exit(SOON).unwrap();
 }
 
+/// The configuration itself, where it has a password, and the key of a job's certificate.
+#[test]
+fn its_own_file_with_a_password_and_a_key_are_told_too() {
+    let server = Server::builder(Kind::Valkey91).password(SECRETS[1]).start();
+    let dir = process::short_dir();
+    let authority = Authority::new(dir.path(), "CA");
+    let certificate = authority.sign("client", &["127.0.0.1"], Valid::Now);
+    let key = certificate.key.clone();
+    set(&key, 0o644);
+    let mut run = plugin(&format!(
+        "jobs:\n- {{name: word, address: '{}', password: {}}}\n\
+         - {{name: key, address: 'rediss://127.0.0.1:1', tls_cert: {}, tls_key: {}}}\n",
+        server.unix_address(),
+        SECRETS[1],
+        certificate.cert.display(),
+        key.display()
+    ))
+    .start();
+    let own = run.dir().join("etc/redis-frag.conf");
+    let again = |run: &PluginRun| {
+        let read = |run: &PluginRun| run.stderr().matches("redis-frag.conf: 2 jobs").count();
+        let before = read(run);
+        run.signal("HUP");
+        run.expect(SOON, "read anew", |_| read(run) > before);
+    };
+    a_while(&run, "word");
+    let mode = fs::metadata(&own).unwrap().permissions().mode() & 0o7777;
+    run.expect(SOON, "told of both", |_| {
+        let log = run.stderr();
+        told(&log, &own, &format!("{mode:04o}"), "0640") == 1
+            && told(&log, &key, "0644", "0640") == 1
+    });
+    assert_eq!(warnings(&run.stderr()), 2, "{}", run.stderr());
+    set(&own, 0o640);
+    set(&key, 0o600);
+    again(&run);
+    a_while(&run, "word");
+    assert_eq!(warnings(&run.stderr()), 2, "{}", run.stderr());
+    set(&own, 0o660);
+    set(&key, 0o602);
+    again(&run);
+    run.expect(SOON, "told of what is new", |_| {
+        let log = run.stderr();
+        told(&log, &own, "0660", "0640") == 1 && told(&log, &key, "0602", "0600") == 1
+    });
+    assert_eq!(warnings(&run.stderr()), 4, "{}", run.stderr());
+    run.with_checker(|c| c.assert_clean());
+    run.close_stdin();
+    run.wait_exit(SOON).unwrap();
+}
+
 #[test]
 fn check_config_tells_of_all_files_with_secrets() {
     let dir = process::short_dir();

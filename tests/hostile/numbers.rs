@@ -1,7 +1,6 @@
 //! Numbers of INFO that are none, too large, doubled, in the wrong place or too many:
 //! what is wrong is missing, and what is next to it stands.
 
-use std::fs;
 use std::time::Duration;
 
 use redis_frag::model::charts::CHARTS;
@@ -13,7 +12,7 @@ use redis_frag::model::thresholds::Thresholds;
 use redis_frag::netdata::stream::{Identity, Output, Stream};
 
 use super::bulk;
-use crate::support::{Checker, Fake};
+use crate::support::{Checker, Fake, process};
 use crate::watching::{FRAGMENTED, SOON, blocks, jobs, plugin};
 
 /// What is no number at all.
@@ -142,13 +141,6 @@ fn what_stands_twice_or_elsewhere_or_among_thousands_is_read_once() {
     assert_eq!(Info::parse(one_line.as_bytes()).fields, Fields::default());
 }
 
-/// Resident kB of a process.
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap().trim_end_matches("kB").trim().parse().unwrap()
-}
-
 /// Replies just below the longest that is read: a million lines, and one text.
 #[test]
 fn a_flood_within_the_bound_is_read_and_not_kept() {
@@ -171,12 +163,12 @@ fn a_flood_within_the_bound_is_read_and_not_kept() {
         });
     };
     until(&run, 2);
-    let before = resident(run.pid());
+    let before = process::memory(run.pid(), "VmRSS");
     until(&run, 6);
-    let grown = resident(run.pid()).saturating_sub(before);
+    let grown = process::memory(run.pid(), "VmRSS").saturating_sub(before);
     // One buffer of a reply is in flight at a time for each; what is kept would be 4 MB a
     // second and instance.
-    assert!(grown < 12 << 10, "{before} kB and {grown} more");
+    assert!(grown < 12 << 20, "{before} bytes and {grown} more");
     run.with_checker(|checker| {
         checker.assert_clean();
         let ratio = checker.chart("redis_frag_text.ratio").unwrap();

@@ -1,13 +1,12 @@
 //! Servers in a network and a pid namespace of their own, as in a container: found at
 //! the address of their network, told from the machine's processes, never guessed.
 
-use std::io::Write;
 use std::process::Child;
 use std::time::Duration;
 
 use crate::diagnose;
 use crate::support::apart::Apart;
-use crate::support::{Kind, eventually, process};
+use crate::support::{Kind, eventually, process, skipped};
 use crate::watching::{blocks, plugin};
 
 /// A server in a namespace of its own; ends when dropped.
@@ -18,8 +17,7 @@ impl Contained {
         let apart = match Apart::new() {
             Ok(apart) => apart,
             Err(why) => {
-                // Not captured: it is to be seen.
-                let _ = writeln!(std::io::stderr(), "SKIPPED: no network namespace: {why}");
+                skipped(&format!("no network namespace: {why}"));
                 return None;
             }
         };

@@ -1,12 +1,11 @@
 //! Servers that are found although something about them or beside them is odd.
 
-use std::io::Write;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use crate::support::apart::Apart;
-use crate::support::{Kind, PluginRun, Server, eventually};
+use crate::support::{Kind, PluginRun, Server, eventually, skipped};
 use crate::watching::{blocks, plugin};
 
 const FOUND: Duration = Duration::from_secs(12);
@@ -23,7 +22,7 @@ fn the_loopback_comes_before_all_other_addresses() {
     let apart = match Apart::new() {
         Ok(apart) => apart,
         Err(why) => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no second address: {why}");
+            skipped(&format!("no second address: {why}"));
             return;
         }
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Agent, PluginBuilder, PluginRun, Server, eventually, health};
+use crate::support::{Agent, PluginBuilder, PluginRun, Server, eventually, health, skipped};
 
 /// The program.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_redis-frag");
@@ -37,9 +37,7 @@ pub fn say(line: &str) {
 
 /// What the machine gave, or `None` after saying that the test is skipped and why.
 pub fn or_skip<T>(test: &str, given: Result<T, String>) -> Option<T> {
-    given
-        .map_err(|why| say(&format!("SKIPPED: {test}: {why}")))
-        .ok()
+    given.map_err(|why| skipped(&format!("{test}: {why}"))).ok()
 }
 
 /// The report on an address, as a program reads it.

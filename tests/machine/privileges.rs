@@ -4,16 +4,16 @@
 //!
 //! Also what a person runs at a shell, of which `record` alone writes, where it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use super::common::{BINARY, SOON, alone, or_skip};
 use crate::support::certificates::{Authority, Valid};
+use crate::support::folder::files;
 use crate::support::process::{self, short_dir};
 use crate::support::trace::{self, Call};
-use crate::support::{Checker, Cluster, Kind, PluginRun, Server, eventually};
+use crate::support::{Checker, Cluster, Kind, PluginRun, Server, eventually, secrets};
 
 const TEST: &str = "what the plugin asks of the kernel";
 
@@ -114,20 +114,6 @@ fn world(ground: &Ground) -> World {
         config,
         ways,
     }
-}
-
-/// The files of a folder, and when each was written.
-fn files(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
-    let mut all = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let data = entry.metadata().unwrap();
-        all.insert(entry.path(), data.modified().unwrap());
-        if data.is_dir() {
-            all.extend(files(&entry.path()));
-        }
-    }
-    all
 }
 
 /// The rows of a table of the kernel's on the sockets of a process' network.
@@ -392,6 +378,7 @@ fn run(program: &Path, words: &[&str], under: &[String]) -> (i32, String) {
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
+    secrets::assert_none(&text, "a command");
     (output.status.code().unwrap_or(-1), text)
 }
 

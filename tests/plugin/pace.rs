@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{SOON, all_charts, assert_no_gap, blocks, charts_of, jobs, plugin, shown};
-use crate::support::{Checker, Kind, Server, eventually};
+use crate::support::{Checker, Kind, Server, eventually, skipped};
 
 /// How late after the full second a block may come.
 const LATE: Duration = Duration::from_millis(150);
@@ -126,7 +126,7 @@ impl Drop for UsualSocket {
 fn what_listens_at_a_usual_address_is_found_later_and_once() {
     let path = Path::new("/tmp/redis.sock");
     if path.exists() || TcpListener::bind(("127.0.0.1", 6379)).is_err() {
-        eprintln!("SKIPPED: something uses port 6379 or {}", path.display());
+        skipped(&format!("something uses port 6379 or {}", path.display()));
         return;
     }
     // Where no process can be seen the usual addresses are tried alone.
@@ -146,7 +146,7 @@ fn what_listens_at_a_usual_address_is_found_later_and_once() {
         .start();
     // Not from the start: only so is a port that was taken meanwhile no failure.
     if let Err(taken) = server.command(&["CONFIG", "SET", "port", "6379"]) {
-        eprintln!("SKIPPED: port 6379 was taken meanwhile: {taken}");
+        skipped(&format!("port 6379 was taken meanwhile: {taken}"));
         return;
     }
     run.expect(FOUND_WITHIN, "the local server", |c| {

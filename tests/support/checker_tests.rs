@@ -444,3 +444,50 @@ fn a_secret_that_is_told_is_noticed() {
     crate::support::secrets::note_command(&["ACL", "SETUSER", "x", ">told-to-all"]);
     crate::support::secrets::assert_none("password told-to-all", "a log");
 }
+
+#[test]
+fn a_secret_is_noted_however_a_configuration_writes_it() {
+    use crate::support::secrets;
+
+    for (config, secret) in [
+        ("  password: noted-alone\n", "noted-alone"),
+        ("  password: 'noted-quoted'\n", "noted-quoted"),
+        ("- {name: a, password: noted-last}\n", "noted-last"),
+        ("- {password: noted-first, name: a}\n", "noted-first"),
+        ("- {password: \"noted-both\", name: a}\n", "noted-both"),
+        (
+            "- {sentinel: {password: noted-in}, password: x}\n",
+            "noted-in",
+        ),
+        (
+            "- {password: x, sentinel: {password: noted-on}}\n",
+            "noted-on",
+        ),
+        ("  address: redis://me:noted-of-url@host\n", "noted-of-url"),
+    ] {
+        let line = format!("it says {secret}, which is none of its business");
+        assert_eq!(secrets::told(&line), [""; 0], "{config}");
+        secrets::note_config(config);
+        assert_eq!(secrets::told(&line), [secret], "{config}");
+    }
+    secrets::note_config("- {password: '${file:/run/secret}'}\n- {password: ${env:NOTED_NOT}}\n");
+    assert_eq!(
+        secrets::told("${file:/run/secret} ${env:NOTED_NOT}"),
+        [""; 0]
+    );
+}
+
+/// Of a run whose lines are not kept, too.
+#[test]
+#[should_panic(expected = "the plugin's output tells secrets: [\"told-to-listener\"]")]
+fn a_secret_is_noticed_where_nobody_keeps_the_lines() {
+    use crate::support::{PluginRun, secrets};
+
+    secrets::note("told-to-listener");
+    let mut run = PluginRun::builder(std::path::Path::new("/bin/echo"))
+        .arg("# told-to-listener")
+        .listener(|_| {})
+        .start();
+    run.wait_exit(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!(run.lines().len(), 0);
+}

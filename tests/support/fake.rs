@@ -6,7 +6,7 @@
 //! real server can show.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -24,43 +24,34 @@ impl Fake {
     /// Starts one that answers INFO with this text and `CONFIG GET *defrag*` with
     /// these names and values.
     pub fn start(info: &str, settings: &[(&str, &str)]) -> Self {
-        let dir = process::short_dir();
-        let listener = UnixListener::bind(dir.path().join("s")).expect("cannot bind a socket");
         let info = Arc::new(Mutex::new(info.to_owned()));
         let theirs = Arc::clone(&info);
-        let settings: Vec<String> = settings
-            .iter()
-            .flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()])
+        let pairs = settings.iter();
+        let items: String = pairs
+            .map(|(name, value)| bulk(name) + &bulk(value))
             .collect();
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (info, settings) = (Arc::clone(&theirs), settings.clone());
-                thread::spawn(move || answer(&stream, &info, &settings));
-            }
-        });
-        Self { dir, info }
+        let settings = format!("*{}\r\n{items}", 2 * settings.len());
+        let reply = move |words: &[String]| {
+            let name = words.first().map(|word| word.to_ascii_uppercase());
+            let reply = match name.as_deref() {
+                Some("INFO") => bulk(&theirs.lock().expect("a thread of the fake panicked")),
+                Some("CONFIG") => settings.clone(),
+                _ => "-ERR unknown command\r\n".to_owned(),
+            };
+            reply.into_bytes()
+        };
+        Self {
+            info,
+            ..Self::answering(reply)
+        }
     }
 
     /// Starts one that answers every command with an error that repeats it, as proxies do.
     pub fn echoing() -> Self {
-        let dir = process::short_dir();
-        let listener = UnixListener::bind(dir.path().join("s")).expect("cannot bind a socket");
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                thread::spawn(move || -> Option<()> {
-                    let mut reader = BufReader::new(&stream);
-                    loop {
-                        let words = command(&mut reader)?.join(" ");
-                        let reply = format!("-ERR invalid request: {words}\r\n");
-                        (&stream).write_all(reply.as_bytes()).ok()?;
-                    }
-                });
-            }
-        });
-        Self {
-            dir,
-            info: Arc::default(),
-        }
+        Self::answering(|words| {
+            let told = words.join(" ");
+            format!("-ERR invalid request: {told}\r\n").into_bytes()
+        })
     }
 
     /// Starts one that answers every command with these bytes, whatever they are.
@@ -71,6 +62,7 @@ impl Fake {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let reply = Arc::clone(&reply);
+                // Until the connection ends.
                 thread::spawn(move || -> Option<()> {
                     let mut reader = BufReader::new(&stream);
                     loop {
@@ -94,23 +86,6 @@ impl Fake {
     /// Changes what it answers to INFO.
     pub fn set_info(&self, text: &str) {
         text.clone_into(&mut self.info.lock().expect("a thread of the fake panicked"));
-    }
-}
-
-/// Answers every command of one connection, until it ends.
-fn answer(stream: &UnixStream, info: &Mutex<String>, settings: &[String]) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let words = command(&mut reader)?;
-        let reply = match words.first()?.to_ascii_uppercase().as_str() {
-            "INFO" => bulk(&info.lock().ok()?),
-            "CONFIG" => {
-                let items: String = settings.iter().map(|text| bulk(text)).collect();
-                format!("*{}\r\n{items}", settings.len())
-            }
-            _ => "-ERR unknown command\r\n".to_owned(),
-        };
-        (&*stream).write_all(reply.as_bytes()).ok()?;
     }
 }
 

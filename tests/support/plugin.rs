@@ -306,6 +306,13 @@ impl Drop for PluginRun {
         let lines = self.output.lines();
         let said: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         secrets::assert_none(&said.join("\n"), "the plugin's output");
+        let leaked = self.output.leaked();
+        if !std::thread::panicking() {
+            assert!(
+                leaked.is_empty(),
+                "the plugin's output tells secrets: {leaked:?}"
+            );
+        }
         secrets::assert_none(&self.stderr(), "the plugin's log");
     }
 }

@@ -38,11 +38,12 @@ pub fn note_command(words: &[&str]) {
     }
 }
 
-/// Notes the passwords of a configuration: `password: …`, `redis://user:password@host`.
+/// Notes the passwords of a configuration: `password: …`, among other keys in braces too,
+/// and `redis://user:password@host`.
 pub fn note_config(text: &str) {
     for line in text.lines() {
-        if let Some((_, value)) = line.split_once("password: ") {
-            note(value.trim().trim_matches(['\'', '"']));
+        for value in line.split("password: ").skip(1) {
+            note(scalar(value));
         }
         if let Some((head, _)) = line.split_once('@')
             // A reference is no secret.
@@ -54,15 +55,34 @@ pub fn note_config(text: &str) {
     }
 }
 
+/// The scalar that a text begins with, or the beginning of one: whoever tells of it tells
+/// that too.
+fn scalar(text: &str) -> &str {
+    let text = text.trim_start();
+    let whole = match text.strip_prefix(['\'', '"']) {
+        Some(quoted) => quoted.split(['\'', '"']).next(),
+        // A reference has braces of its own.
+        None if text.starts_with("${") => Some(text),
+        None => text
+            .split(|c: char| c.is_whitespace() || "},'\"".contains(c))
+            .next(),
+    };
+    whole.unwrap_or_default()
+}
+
+/// The secrets that a text holds.
+pub fn told(text: &str) -> Vec<String> {
+    let used = used();
+    let told = used.iter().filter(|secret| text.contains(secret.as_str()));
+    told.cloned().collect()
+}
+
 /// Panics where a text holds a secret; says nothing while a test fails anyhow.
+#[track_caller]
 pub fn assert_none(text: &str, whose: &str) {
     if std::thread::panicking() {
         return;
     }
-    let told: Vec<String> = used()
-        .iter()
-        .filter(|secret| text.contains(secret.as_str()))
-        .cloned()
-        .collect();
+    let told = told(text);
     assert!(told.is_empty(), "{whose} tells secrets: {told:?}\n{text}");
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::super::checker::Checker;
+use super::super::secrets;
 
 /// Linux's value on all but a few old architectures (alpha, mips, sparc …).
 const O_NONBLOCK: i32 = 0o4000;
@@ -28,6 +29,8 @@ struct State {
     lines: Vec<(Duration, String)>,
     /// Has the lines instead.
     listener: Option<Listener>,
+    /// The secrets that it was told.
+    leaked: Vec<String>,
     close: bool,
     hold: bool,
     /// Bytes that are read each [`SLOW_POLL`]; `None`: all there are.
@@ -62,6 +65,7 @@ impl Output {
                 checker,
                 lines: Vec::new(),
                 listener,
+                leaked: Vec::new(),
                 close: false,
                 hold: false,
                 slow: None,
@@ -137,6 +141,11 @@ impl Output {
         self.0.lock().lines.clone()
     }
 
+    /// The secrets in the lines that a listener had instead of being kept.
+    pub(super) fn leaked(&self) -> Vec<String> {
+        self.0.lock().leaked.clone()
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.0.lock().ended
     }
@@ -172,6 +181,10 @@ fn take_lines(shared: &Shared, pending: &mut Vec<u8>, time: Duration) {
     let rest = pending.split_off(last + 1);
     let whole = std::mem::replace(pending, rest);
     let mut state = shared.lock();
+    if state.listener.is_some() && state.leaked.is_empty() {
+        // All lines at once: a long run has millions.
+        state.leaked = secrets::told(&String::from_utf8_lossy(&whole));
+    }
     for line in whole[..last].split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line).into_owned();
         state.checker.feed(&line);
