@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "netdata/diagnosis.rs",
     "netdata/dyncfg.rs",
     "netdata/functions.rs",
+    "netdata/link/losses.rs",
     "netdata/queue.rs",
     "netdata/reasoning.rs",
     "netdata/reply.rs",

@@ -183,9 +183,9 @@ impl Functions {
             Request::Progress(id) => {
                 if self.with_progress && self.is_open(&id) {
                     self.writer.send(&Output {
-                        definitions: String::new(),
                         // Lost with what is collected, where the agent does not read.
                         values: reply::progress(&id),
+                        ..Output::default()
                     });
                 }
             }

@@ -82,7 +82,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
     });
     let (end, ended) = mpsc::channel(8);
     let tell = end.clone();
-    let writer = Writer::start(link::stdout(), move |ended| {
+    let writer = Writer::to_stdout(move |ended| {
         let _ = tell.try_send(match ended {
             Ended::Gone(error) => {
                 log::info!("the agent reads no more ({error})");

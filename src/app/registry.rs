@@ -224,7 +224,7 @@ mod tests {
         while writer.lost() == lost {
             writer.send(&Output {
                 definitions: "d".repeat(MOST_DEFINITIONS / 2),
-                values: String::new(),
+                ..Output::default()
             });
         }
         drop(let_go);

@@ -316,7 +316,11 @@ impl Watch {
             // Of a clock that was set back the agent makes the best with our microseconds:
             // without them it takes the step for time that went by (2.x: `dt_usec`).
             let continued = arrived && passed != Passed::Ahead;
-            (self.shared.writer).write(|output| self.stream.write(&derived, continued, output));
+            (self.shared.writer).write(|output| {
+                output.update_every = self.job.update_every;
+                output.continues = continued.then_some(dropped);
+                self.stream.write(&derived, continued, output);
+            });
         }
         let (rates, verdict) = (derived.rates, derived.verdict);
         let desk = self.classes.desk();

@@ -4,16 +4,22 @@
 //! never delays the exit. What waits for a slow agent is in `queue.rs`. Must not know
 //! what the lines mean.
 
+mod losses;
+mod pipe;
+
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
-use tokio::net::unix::pipe;
+use tokio::net::unix::pipe::Sender;
+
+use losses::Losses;
+use pipe::Pipe;
 
 use super::lines;
 use super::queue::Queue;
@@ -32,6 +38,7 @@ const MOST_KEPT: usize = 16 << 10;
 #[derive(Default)]
 struct State {
     queue: Queue,
+    losses: Losses,
     /// The writing thread waits to be woken.
     idle: bool,
     writing: bool,
@@ -82,12 +89,31 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writing thread. `tell` is called once when it ends.
+    /// Starts the thread that writes to the process' own stdout. `tell` is called once when
+    /// it ends.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn to_stdout(tell: impl FnOnce(Ended) + Send + 'static) -> io::Result<Self> {
+        // Where there is no descriptor to be had, nothing is known of the pipe.
+        let pipe = our_stdout().map(Pipe::of).unwrap_or_default();
+        Self::start_on(stdout(), pipe, tell)
+    }
+
+    /// The same to anything else, of which is not known whether it was read.
     ///
     /// # Errors
     /// There is no thread to be had.
     pub fn start(
         out: impl Write + Send + 'static,
+        tell: impl FnOnce(Ended) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::start_on(out, Pipe::default(), tell)
+    }
+
+    fn start_on(
+        out: impl Write + Send + 'static,
+        pipe: Pipe,
         tell: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -101,7 +127,7 @@ impl Writer {
         thread::Builder::new()
             .name("stdout".into())
             .spawn(move || {
-                let written = catch_unwind(AssertUnwindSafe(|| write_all(&theirs, out)));
+                let written = catch_unwind(AssertUnwindSafe(|| write_all(&theirs, out, pipe)));
                 theirs.lock().broken = true;
                 theirs.went.notify_all();
                 tell(written.map_or(Ended::Broken, Ended::Gone));
@@ -113,23 +139,34 @@ impl Writer {
     pub fn write(&self, say: impl FnOnce(&mut Output)) {
         // Whoever panicked left half a sentence: it is cleared away.
         let said = self.shared.said.lock();
-        let said = &mut *said.unwrap_or_else(PoisonError::into_inner);
+        let mut said = said.unwrap_or_else(PoisonError::into_inner);
         said.clear();
-        say(said);
-        self.send(said);
+        say(&mut said);
+        let begins = self.put(&said);
         // What an instance says when all its charts are new is not said again soon.
         said.definitions.shrink_to(MOST_KEPT);
         said.values.shrink_to(MOST_KEPT);
+        drop(said);
+        tell_loss(begins);
     }
 
     /// Puts lines into the queue. Never waits for the agent.
     pub fn send(&self, output: &Output) {
+        tell_loss(self.put(output));
+    }
+
+    /// The same; whether to tell that values are thrown away from now on.
+    fn put(&self, output: &Output) -> bool {
         let mut state = self.shared.lock();
         if state.broken {
-            return;
+            return false;
         }
-        state.queue.put(output, self.shared.began.elapsed());
+        let now = self.shared.began.elapsed();
+        let dropped = state.queue.dropped();
+        state.queue.put(output, now);
+        let begins = state.queue.dropped() != dropped && state.losses.add(now);
         self.shared.wake(state);
+        begins
     }
 
     /// Puts an answer into the queue; where too much waits already, `instead`,
@@ -162,8 +199,8 @@ impl Writer {
     }
 
     /// Whether lines are on their way that can be taken back no more.
-    #[must_use]
-    pub fn is_writing(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_writing(&self) -> bool {
         self.shared.lock().writing
     }
 
@@ -182,8 +219,18 @@ impl Writer {
     }
 }
 
+/// Never while the queue is locked: whoever logs may take its time.
+fn tell_loss(begins: bool) {
+    if begins {
+        log::warn!(
+            "the agent does not read what it is told, or too slowly: values are thrown away until \
+             it does"
+        );
+    }
+}
+
 /// Writes what comes, until nobody reads it any more.
-fn write_all(shared: &Shared, mut out: impl Write) -> io::Error {
+fn write_all(shared: &Shared, mut out: impl Write, mut pipe: Pipe) -> io::Error {
     let mut text = String::new();
     loop {
         let mut state = shared.lock();
@@ -198,14 +245,36 @@ fn write_all(shared: &Shared, mut out: impl Write) -> io::Error {
             state.idle = false;
             drop(state);
             thread::sleep(TOGETHER);
-            state = shared.lock();
+        } else {
+            drop(state);
         }
-        state.queue.take(&mut text);
-        state.writing = true;
+        // What is in the pipe can be taken back no more; what is in the queue can.
+        pipe.wait();
+        let mut state = shared.lock();
+        let now = shared.began.elapsed();
+        let dropped = state.queue.dropped();
+        state.queue.take(&mut text, now);
+        if state.queue.dropped() != dropped {
+            // It is over already, which is told alone.
+            let _ = state.losses.add(now);
+        }
+        let over = state.losses.over(now);
+        state.writing = !text.is_empty();
         drop(state);
+        if let Some((times, length)) = over {
+            log::info!(
+                "the agent reads again: values were thrown away {times} times within {} s",
+                length.as_secs()
+            );
+        }
+        if text.is_empty() {
+            continue;
+        }
+        let began = Instant::now();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             return error;
         }
+        pipe.wrote(began, text.len());
     }
 }
 
@@ -245,13 +314,9 @@ fn read_all(input: impl io::Read, mut take: impl FnMut(Request) -> bool) {
 /// whose instances are all silent does not write. Waits for ever where stdout is
 /// no pipe.
 pub async fn stdout_closed() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that owns stdout"
-    )]
-    let ours = io::stdout().as_fd().try_clone_to_owned();
+    let ours = our_stdout();
     // Only waited on, never written to: the thread's writes stay blocking.
-    let watched = ours.and_then(|fd| pipe::Sender::from_file_unchecked(File::from(fd)));
+    let watched = ours.and_then(|fd| Sender::from_file_unchecked(File::from(fd)));
     let closed = async { watched?.ready(Interest::ERROR).await };
     if closed.await.is_err() {
         std::future::pending::<()>().await;
@@ -259,8 +324,7 @@ pub async fn stdout_closed() {
 }
 
 /// The process' own stdout.
-#[must_use]
-pub fn stdout() -> impl Write + Send + 'static {
+fn stdout() -> io::Stdout {
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that owns stdout"
@@ -268,165 +332,10 @@ pub fn stdout() -> impl Write + Send + 'static {
     io::stdout()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-    use std::sync::mpsc;
-
-    use super::*;
-
-    fn values(text: &str) -> Output {
-        Output {
-            values: text.to_owned(),
-            ..Output::default()
-        }
-    }
-
-    /// A reader that reads nothing until it is let go.
-    struct Stuck {
-        gate: mpsc::Receiver<()>,
-        taken: Arc<Mutex<Vec<u8>>>,
-    }
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.gate.recv();
-            self.taken.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn nobody_waits_for_a_reader_that_is_stuck_and_it_gets_all_in_order() {
-        let (open, gate) = mpsc::channel();
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let stuck = Stuck {
-            gate,
-            taken: Arc::clone(&taken),
-        };
-        let writer = Writer::start(stuck, |_| {}).unwrap();
-        let mut want = String::new();
-        for number in 0..100 {
-            want.push_str(&format!("{number}\n"));
-            writer.write(|said| said.values.push_str(&format!("{number}\n")));
-        }
-        writer.drain(Duration::from_millis(50));
-        assert!(taken.lock().unwrap().is_empty(), "it is stuck");
-        writer.answer(Answer::error("id", 503, "busy"), || unreachable!());
-        drop(open);
-        writer.drain(Duration::from_secs(20));
-        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
-        assert!(text.starts_with(&want), "{text:.40}");
-        assert!(text.ends_with("FUNCTION_RESULT_END\n"), "{text}");
-    }
-
-    #[test]
-    fn half_a_sentence_is_not_said() {
-        let (tell, told) = mpsc::channel();
-        struct Telling(mpsc::Sender<String>);
-        impl Write for Telling {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let text = String::from_utf8(bytes.to_vec()).unwrap();
-                self.0.send(text).map_err(|_| io::ErrorKind::Other)?;
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let writer = Writer::start(Telling(tell), |_| {}).unwrap();
-        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            writer.write(|said| {
-                said.values.push_str("half");
-                panic!("a defect met by one instance");
-            });
-        }));
-        assert!(broken.is_err());
-        writer.write(|said| said.values.push_str("whole\n"));
-        let text = told.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(text, "whole\n");
-    }
-
-    #[test]
-    fn a_reader_that_is_gone_is_reported_and_nothing_waits_for_it() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let (tell, told) = mpsc::channel();
-        let writer = Writer::start(Closed, move |ended| tell.send(ended).unwrap()).unwrap();
-        writer.send(&values("x\n"));
-        let ended = told.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert!(matches!(ended, Ended::Gone(error) if error.kind() == io::ErrorKind::BrokenPipe));
-        let start = Instant::now();
-        writer.drain(Duration::from_secs(5));
-        assert!(
-            start.elapsed() < Duration::from_secs(4),
-            "drain gives up on a dead reader"
-        );
-    }
-
-    fn requests(input: Vec<u8>) -> Vec<Request> {
-        let (tell, told) = mpsc::channel();
-        let take = move |request| tell.send(request).is_ok();
-        read(Cursor::new(input), take, || unreachable!()).unwrap();
-        told.iter().collect()
-    }
-
-    #[test]
-    fn a_thread_that_breaks_down_tells_so_and_nobody_waits_for_it() {
-        struct Broken;
-        impl Write for Broken {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                panic!("made up")
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        impl io::Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                panic!("made up")
-            }
-        }
-        let patience = Duration::from_secs(5);
-        let (tell, told) = mpsc::channel();
-        let writer = Writer::start(Broken, move |ended| tell.send(ended).unwrap()).unwrap();
-        writer.send(&values("x\n"));
-        let ended = told.recv_timeout(patience).unwrap();
-        assert!(matches!(ended, Ended::Broken), "{ended:?}");
-        let start = Instant::now();
-        writer.drain(patience);
-        assert!(start.elapsed() < patience / 2, "drain waits for nobody");
-        assert!(!writer.answer(Answer::error("id", 503, "x"), || unreachable!()));
-
-        // While it reads, and while what it read is taken.
-        let (tell, told) = mpsc::channel();
-        let again = tell.clone();
-        read(Broken, |_| true, move || tell.send("reading").unwrap()).unwrap();
-        assert_eq!(told.recv_timeout(patience), Ok("reading"));
-        let take = |_| panic!("made up");
-        read(io::empty(), take, move || again.send("taking").unwrap()).unwrap();
-        assert_eq!(told.recv_timeout(patience), Ok("taking"));
-    }
-
-    #[test]
-    fn the_end_of_input_is_a_quit_whatever_came_before() {
-        assert_eq!(requests(Vec::new()), [Request::Quit]);
-        let mut flood = vec![b'A'; 300_000];
-        flood.extend_from_slice(b"QUIT\n\xff\xfe\nQUIT\n");
-        assert_eq!(
-            requests(flood),
-            [Request::Quit, Request::Quit],
-            "the one line QUIT, and the end"
-        );
-    }
+/// Another descriptor of it.
+fn our_stdout() -> io::Result<OwnedFd> {
+    stdout().as_fd().try_clone_to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,11 @@ pub struct Output {
     pub definitions: String,
     /// Values. May be lost: the agent sees a gap.
     pub values: String,
+    /// Seconds between the values of whoever says them; 0: they do not grow old.
+    pub update_every: u32,
+    /// Where the values continue from those before: how often some had been thrown away by
+    /// then, as far as whoever says them knew.
+    pub continues: Option<u64>,
 }
 
 impl Output {
@@ -59,6 +64,7 @@ impl Output {
     pub fn clear(&mut self) {
         self.definitions.clear();
         self.values.clear();
+        (self.update_every, self.continues) = (0, None);
     }
 }
 
@@ -261,6 +267,7 @@ impl Stream {
         let Output {
             definitions,
             values,
+            ..
         } = lines.output;
         if definitions.len() > lines.definitions_from {
             wire::host(definitions, None);

@@ -153,7 +153,7 @@ fn written(mut bytes: Bytes<'_>, version: &str) {
     let mut agent = Checker::new(version);
     let mut text = String::new();
     while !queue.is_empty() {
-        queue.take(&mut text);
+        queue.take(&mut text, Duration::ZERO);
         agent.feed_all(&text);
     }
     agent.finish();

@@ -18,6 +18,10 @@ const GAP: i64 = 3 * 2 * STEP as i64;
 /// two steps.
 const NOISE: i64 = STEP as i64 * 3 / 2;
 
+/// What waits is no older than two rounds of a second; a busy machine may be late with one
+/// more.
+const OLDEST: i64 = 2 * 3 * STEP as i64 + NOISE;
+
 /// Within what time all is right again, and what a busy machine may take beyond it: to
 /// start the reader again, and to check what had waited.
 const RIGHT_WITHIN: Duration = Duration::from_secs(2);
@@ -74,14 +78,14 @@ fn assert_right_soon(run: &PluginRun, server: &Server, names: &[String]) -> i64 
 }
 
 /// What came is in its order, and continues from what came: what follows a gap says no
-/// time. The value behind the last gap.
+/// time. How many came before the last gap, and the value behind it.
 #[track_caller]
-fn assert_in_order(checker: &Checker, name: &str) -> Option<i64> {
+fn assert_in_order(checker: &Checker, name: &str) -> Option<(usize, i64)> {
     let chart = format!("redis_frag_{name}.memory");
     let (used, begins) = (checker.values(&chart, "used"), checker.begins(&chart));
     assert_eq!(used.len(), begins.len(), "{name}");
     let mut behind = None;
-    for (pair, begin) in used.windows(2).zip(&begins[1..]) {
+    for (place, (pair, begin)) in used.windows(2).zip(&begins[1..]).enumerate() {
         let step = pair[1] - pair[0];
         assert!(step > -NOISE, "{name}: older behind newer: {used:?}");
         assert!(
@@ -89,7 +93,7 @@ fn assert_in_order(checker: &Checker, name: &str) -> Option<i64> {
             "{name}: continues from what is lost: {used:?} {begins:?}"
         );
         if step >= GAP {
-            behind = Some(pair[1]);
+            behind = Some((place + 1, pair[1]));
         }
     }
     behind
@@ -101,9 +105,6 @@ fn an_agent_that_does_not_read_for_a_minute_costs_little_and_gets_the_newest() {
     // and what is allocated while definitions are made.
     const MOST: u64 = 4 << 20;
     const UNREAD: Duration = Duration::from_secs(60);
-    // What waits is no older than two rounds of a second; a busy machine may be late with
-    // one more.
-    const OLDEST: i64 = 2 * 3 * STEP as i64 + NOISE;
     let server = Server::start(Kind::Redis70);
     let names = names(100);
     let mut run = watching(&server, &names);
@@ -121,11 +122,48 @@ fn an_agent_that_does_not_read_for_a_minute_costs_little_and_gets_the_newest() {
     run.expect(SOON, "answers to all", |c| answered(c) == 50);
     run.with_checker(|checker| {
         for name in &names {
-            let behind = assert_in_order(checker, name).expect("nothing was thrown away");
+            let (_, behind) = assert_in_order(checker, name).expect("nothing was thrown away");
             assert!(behind > now - OLDEST, "{name}: {behind} long before {now}");
         }
         checker.assert_clean();
     });
+    assert_told_once(&run);
+}
+
+/// The log says when it began and, where somebody reads again, that it is over.
+#[track_caller]
+fn assert_told_once(run: &PluginRun) {
+    let log = run.stderr();
+    let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    let begin = told("the agent does not read what it is told, or too slowly");
+    let end = told("the agent reads again: values were thrown away ");
+    assert_eq!((begin, end), (1, 1), "{log}");
+}
+
+/// One instance says so little that the pipe would hold half a minute of it.
+#[test]
+fn of_a_small_fleet_not_even_the_pipe_keeps_what_is_old() {
+    // By then all is thrown away several times; in the pipe there would be room for more.
+    const UNREAD: Duration = Duration::from_secs(20);
+    // Those of a second, two at most, and one that came before nobody read.
+    const OLD: usize = 3;
+    let server = Server::start(Kind::Redis70);
+    let names = names(1);
+    let run = watching(&server, &names);
+    run.hold();
+    let chart = format!("redis_frag_{}.memory", names[0]);
+    let before = run.with_checker(|c| c.values(&chart, "used").len());
+    grow(&server, &run, UNREAD);
+    let now = assert_right_soon(&run, &server, &names);
+    run.with_checker(|checker| {
+        let gap = assert_in_order(checker, &names[0]);
+        let (place, behind) = gap.expect("nothing was thrown away");
+        let old = place - before;
+        assert!(old <= OLD, "{old} old ones: {:?}", checker.begins(&chart));
+        assert!(behind > now - OLDEST, "{behind} long before {now}");
+        checker.assert_clean();
+    });
+    assert_told_once(&run);
 }
 
 #[test]
