@@ -142,7 +142,8 @@ pub struct Diagnose {
 /// `redis-frag replay`
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Texts of INFO, as redis-cli INFO or redis-frag record wrote them
+    /// Texts of INFO, as redis-cli INFO or redis-frag record wrote them; a pipe must have its
+    /// writer already
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 

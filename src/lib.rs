@@ -23,6 +23,7 @@
         clippy::indexing_slicing,
         clippy::panic,
         clippy::panic_in_result_fn,
+        clippy::print_stderr,
         clippy::string_slice,
         clippy::unreachable,
         clippy::unwrap_in_result

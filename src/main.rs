@@ -12,6 +12,7 @@
         clippy::indexing_slicing,
         clippy::panic,
         clippy::panic_in_result_fn,
+        clippy::print_stderr,
         clippy::string_slice,
         clippy::unreachable,
         clippy::unwrap_in_result
@@ -90,7 +91,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         // It repeats what was given, line by line.
         let told = error.to_string();
         for line in told.lines() {
-            eprintln!("{}", logging::shown(line));
+            logging::complain_of(line);
         }
     } else {
         let _ = error.print();

@@ -5,6 +5,7 @@
 
 mod replay;
 mod size_classes;
+mod streams;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

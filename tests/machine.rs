@@ -21,5 +21,6 @@ mod machine {
     mod privileges;
     mod restart;
     mod swap;
+    mod threads;
     mod unprivileged;
 }

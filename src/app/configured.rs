@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 
 use tokio::signal::unix::Signal;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::config::exposed;
 use crate::config::file::{Problem, Severity};
@@ -18,6 +17,7 @@ use crate::config::job::Job;
 use crate::config::load::{self, Loaded};
 use crate::config::vnodes::{self, Vnode};
 use crate::netdata::agent::Agent;
+use crate::source::threads;
 
 use super::discovery::Discovery;
 use super::panics::{anew, caught};
@@ -47,7 +47,8 @@ impl Files {
         let loaded = load::from_dirs(self.user.as_deref(), self.stock.as_deref());
         tell(&loaded);
         exposed::forget();
-        look_at(&loaded);
+        // A disk that hangs must not keep the plugin from starting.
+        exposed::look_at(exposed::named(loaded.jobs().map(|(job, _)| job)));
         loaded
     }
 }
@@ -72,15 +73,23 @@ impl Configured {
     /// Reads the files anew at each signal, until the task is ended.
     pub(super) async fn reload_on(mut self, mut signal: Signal) {
         while signal.recv().await.is_some() {
-            log::info!("SIGHUP: reading the configuration anew");
-            let files = self.files.clone();
-            // A folder of files may be on a disk that hangs.
-            match spawn_blocking(move || files.load()).await {
-                Ok(loaded) => self.apply(loaded).await,
-                Err(_) => log::error!(
-                    "reading the configuration broke down, which is a defect; all goes on as before"
-                ),
+            // Another follows all the same.
+            if caught(self.reload()).await.is_none() {
+                log::error!("reading the configuration anew broke down, which is a defect");
             }
+        }
+    }
+
+    async fn reload(&mut self) {
+        log::info!("SIGHUP: reading the configuration anew");
+        let files = self.files.clone();
+        // A folder of files may be on a disk that hangs.
+        match threads::all().begin(move || files.load()).await {
+            Ok(loaded) => self.apply(loaded).await,
+            Err(undone) => log::error!(
+                "reading the configuration anew: {undone}; all goes on as before, until the next \
+                 SIGHUP"
+            ),
         }
     }
 
@@ -188,20 +197,6 @@ fn has_errors(loaded: &Loaded) -> bool {
         let mut problems = parsed.problems.iter();
         problems.any(|problem| problem.severity == Severity::Error)
     })
-}
-
-/// Warns of the files with secrets that too many may read. In a thread of its own: a
-/// disk that hangs must not keep the plugin from starting.
-fn look_at(loaded: &Loaded) {
-    let files = exposed::named(loaded.jobs().map(|(job, _)| job));
-    if files.is_empty() {
-        return;
-    }
-    let thread = thread::Builder::new().name("modes".to_owned());
-    let begun = thread.spawn(move || files.iter().for_each(|path| exposed::warn(path)));
-    if let Err(error) = begun {
-        log::debug!("no thread to look at files with secrets: {error}");
-    }
 }
 
 /// Problems to the log, with their file.

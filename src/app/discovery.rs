@@ -48,7 +48,7 @@ pub(super) struct Discovery {
     /// How often in a row no way led to a process: one that has only just started does
     /// not listen yet.
     missed: HashMap<ProcessId, u32>,
-    /// Whether it was told that looks break down.
+    /// Whether it was told that looks are not done.
     broken: bool,
 }
 
@@ -101,9 +101,9 @@ impl Discovery {
                         self.meet(candidates).await;
                     }
                     Err(_) if std::mem::replace(&mut self.broken, true) => {}
-                    Err(_) => log::error!(
-                        "a look for instances broke down, which is a defect; others follow"
-                    ),
+                    Err(undone) => {
+                        log::error!("a look for instances: {undone}; others follow");
+                    }
                 }
             }
             sleep(next_look.saturating_duration_since(Instant::now())).await;

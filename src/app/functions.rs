@@ -46,6 +46,8 @@ pub(super) struct Functions {
     kept: Option<(Instant, Arc<str>)>,
     /// The function `config`, for agents that know it.
     config: Option<Dyncfg>,
+    /// The call that is being answered.
+    owed: Option<String>,
 }
 
 /// What is to be dealt with.
@@ -56,16 +58,6 @@ enum Next {
     Done(Done),
     /// Something happened to dynamic configuration.
     Config(Event),
-}
-
-impl Next {
-    /// The call that is owed an answer.
-    fn call(&self) -> Option<String> {
-        match self {
-            Self::Request(_, Request::Call(call)) => Some(call.id.clone()),
-            _ => None,
-        }
-    }
 }
 
 /// How a call that ran ended.
@@ -101,6 +93,7 @@ impl Functions {
             running: Running::default(),
             kept: None,
             config: None,
+            owed: None,
         };
         (inbox, functions)
     }
@@ -121,19 +114,24 @@ impl Functions {
                 Some(done) = self.running.work.join_next_with_id() => Next::Done(done),
                 Some(event) = happens(&mut self.config) => Next::Config(event),
             };
-            let call = next.call();
-            // A defect met by one must not cost the others.
-            if caught(self.take(next)).await.is_none()
-                && let Some(id) = call
-            {
-                self.error(&id, &broken());
-            }
+            self.take(next).await;
             // However many there are: collections come in between.
             yield_now().await;
         }
     }
 
+    /// A defect met by one must not cost the others: who is owed an answer gets one.
     async fn take(&mut self, next: Next) {
+        if caught(self.deal(next)).await.is_none() {
+            let of_config = || self.config.as_mut()?.broke();
+            if let Some(id) = self.owed.take().or_else(of_config) {
+                self.error(&id, &broken());
+            }
+        }
+        self.owed = None;
+    }
+
+    async fn deal(&mut self, next: Next) {
         match next {
             Next::Request(at, request) => self.request(at, request).await,
             Next::Done(done) => self.done(done),
@@ -166,12 +164,17 @@ impl Functions {
                 // Agents drop it too. A second answer would be taken for the first's.
                 log::debug!("call {}: there is one of this id already", call.id);
             }
-            Request::Call(call) => match (&mut self.config, dyncfg::read(&call)) {
-                (Some(config), Some(command)) => {
-                    config.command(at, &call.id, command, call.timeout).await;
+            Request::Call(call) => {
+                self.owed = Some(call.id.clone());
+                match (&mut self.config, dyncfg::read(&call)) {
+                    (Some(config), Some(command)) => {
+                        // It knows better what is still owed.
+                        self.owed = None;
+                        config.command(at, &call.id, command, call.timeout).await;
+                    }
+                    _ => self.call(at, &call),
                 }
-                _ => self.call(at, &call),
-            },
+            }
             Request::Cancel(id) => {
                 if let Some(work) = self.running.by_id.remove(&id) {
                     work.abort();
@@ -276,6 +279,7 @@ impl Functions {
             return;
         }
         self.running.by_id.remove(&id);
+        self.owed = Some(id.clone());
         match result {
             Ok(value) => self.table(&id, reply::lines(&value).into()),
             Err(refused) => self.error(&id, &refused),

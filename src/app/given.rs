@@ -60,7 +60,7 @@ fn within(path: &Path, most: u64, patience: Duration) -> Result<Vec<u8>, String>
         return Err(Unread::Large(most).to_string());
     }
     if bytes.is_empty() && kind.is_fifo() {
-        return Err("nobody writes to this pipe, or nothing; name a file".to_owned());
+        return Err("nobody writes to this pipe yet, or nothing; let its writer begin first, or name a file".to_owned());
     }
     Ok(bytes)
 }

@@ -157,7 +157,12 @@ impl Write for Stderr {
 
 /// Tells a person on stderr why there is no result.
 pub fn complain(message: &str) {
-    eprintln!("redis-frag: {}", shown(message));
+    complain_of(&format!("redis-frag: {message}"));
+}
+
+/// The same without a name before it. Where stderr cannot be written nobody is told.
+pub fn complain_of(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", shown(message));
 }
 
 /// A message on one line that does nothing to a terminal.

@@ -77,24 +77,15 @@ pub fn exit_code(severity: Severity) -> u8 {
 /// Takes a piece of the output; says whether anybody still reads.
 pub type Out<'a> = &'a mut dyn FnMut(&str) -> bool;
 
-/// Threads for what blocks: names to be resolved, and looks for processes, of which
-/// there are three at most. They come when needed: a name without an answer holds one for ten seconds and more, and
-/// must not hold up the names that have one.
-const LOOKUP_THREADS: usize = 16;
-
 /// Runs a person's command that asks servers, in this thread.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(LOOKUP_THREADS)
         .build()
         .map_err(|error| {
             Failure::Unable(format!(
                 "cannot start: {error}; check the limits of processes and open files"
             ))
         })?;
-    let done = runtime.block_on(work);
-    // A name that is being resolved must not hold up the end.
-    runtime.shutdown_background();
-    done
+    runtime.block_on(work)
 }

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -120,12 +121,33 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
 
 /// Does a piece of work, anew whenever it panics.
 pub(super) async fn anew<W: Future>(what: &str, mut begin: impl FnMut() -> W) -> W::Output {
-    let mut pauses = Pauses::default();
     loop {
-        if let Some(done) = caught(async { begin().await }).await {
+        // An end that does not come.
+        if let Some(done) = anew_until(pending(), what, &mut begin).await {
             return done;
         }
-        sleep(pauses.next(what)).await;
+    }
+}
+
+/// The same; `None` where `end` came in a pause before it was to be begun anew. The work
+/// itself is not cut off.
+pub(super) async fn anew_until<W: Future>(
+    end: impl Future<Output = ()>,
+    what: &str,
+    mut begin: impl FnMut() -> W,
+) -> Option<W::Output> {
+    let mut pauses = Pauses::default();
+    let mut end = pin!(end);
+    loop {
+        // Apart from the task: it would be part of it twice.
+        let work = Box::pin(async { begin().await });
+        if let Some(done) = caught(work).await {
+            return Some(done);
+        }
+        tokio::select! {
+            () = &mut end => return None,
+            () = sleep(pauses.next(what)) => {}
+        }
     }
 }
 

@@ -22,8 +22,8 @@ use crate::netdata::link::{self, Ended, Writer};
 use crate::netdata::request::Request;
 use crate::source::claims::Claims;
 use crate::source::host::Kernel;
+use crate::source::threads;
 
-use super::LOOKUP_THREADS;
 use super::askers;
 use super::configured::{Configured, Files};
 use super::dyncfg::Dyncfg;
@@ -39,7 +39,7 @@ use super::shared::{Names, Nodes, Shared};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often it is looked whether whoever started us is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const PARENT_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the plugin did not run until somebody ended it.
 #[derive(Debug, Error)]
@@ -70,6 +70,8 @@ enum End {
 /// leaves nothing to go on with. Agents start a plugin again that ends so, where it has
 /// collected anything before.
 pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
+    // Before anything that may take its time.
+    let parent = parent_id();
     logging::detach()?;
     log::debug!("told by the agent: {agent:?}");
     let interval = interval.or(agent.update_every).unwrap_or(1);
@@ -116,10 +118,13 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(LOOKUP_THREADS)
         .build()?;
+    // What answers by itself is watched without.
+    if let Err(error) = threads::all().ready() {
+        log::warn!("no thread to look up names and read files is to be had: {error}");
+    }
     let configured = Configured::new(files, roster);
-    let watching = watch_all(configured, loaded, functions, ended);
+    let watching = watch_all(configured, loaded, functions, (ended, parent));
     let done = finish(runtime, watching);
     writer.drain(PATIENCE);
     done
@@ -131,7 +136,6 @@ fn finish(
     work: impl Future<Output = Result<(), PluginError>>,
 ) -> Result<(), PluginError> {
     let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
-    // A name that is being resolved must not hold up the end.
     runtime.shutdown_background();
     done.unwrap_or(Err(PluginError::Broken("main")))
 }
@@ -187,7 +191,7 @@ async fn watch_all(
     mut configured: Configured,
     loaded: Loaded,
     mut functions: Functions,
-    mut ended: mpsc::Receiver<End>,
+    (mut ended, parent): (mpsc::Receiver<End>, u32),
 ) -> Result<(), PluginError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -206,21 +210,20 @@ async fn watch_all(
         _ = terminate.recv() => log::info!("SIGTERM: ending"),
         _ = interrupt.recv() => log::info!("SIGINT: ending"),
         () = link::stdout_closed() => log::info!("the agent reads no more: ending"),
-        () = orphaned() => log::info!("the agent is gone: ending"),
+        () = orphaned(parent) => log::info!("the agent is gone: ending"),
         () = functions.serve() => log::info!("the agent asks no more: ending"),
     }
     functions.close();
     done
 }
 
-/// Waits until the process that started us is gone. Our pipes close with it, but not where
+/// Waits until the process that started us, by its id, is gone. Our pipes close with it, but not where
 /// another process that it started has them open too.
-async fn orphaned() {
-    let parent = parent_id();
+async fn orphaned(parent: u32) {
     while parent_id() == parent {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         // Together with collections: each waking up by itself costs more than the look.
-        let wait = schedule::wait(wall.unwrap_or_default(), LOOK_EVERY, Duration::ZERO);
+        let wait = schedule::wait(wall.unwrap_or_default(), PARENT_EVERY, Duration::ZERO);
         sleep(wait).await;
     }
 }
@@ -246,10 +249,22 @@ mod tests {
         let runtime = runtime.enable_all().build().unwrap();
         let loaded = Loaded::default();
         let watching = async {
+            let ended = (ended, parent_id());
             let watching = watch_all(configured, loaded, functions, ended);
             tokio::time::timeout(Duration::from_secs(20), watching).await
         };
         runtime.block_on(watching).unwrap()
+    }
+
+    #[test]
+    fn whose_parent_went_before_it_was_watched_ends_at_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let went = orphaned(u32::MAX);
+        let mut went = std::pin::pin!(went);
+        runtime.unwrap().block_on(std::future::poll_fn(|context| {
+            assert!(went.as_mut().poll(context).is_ready());
+            std::task::Poll::Ready(())
+        }));
     }
 
     /// Though something hangs in a thread of its own.

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::watch::{Receiver, Sender, channel};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
 
 use crate::config::job::Job;
 use crate::source::trouble::Trouble;
 
 use super::fleet;
-use super::panics::Pauses;
+use super::panics::anew_until;
 use super::shared::Shared;
 use super::tellers;
 use super::watch::Watch;
@@ -99,26 +98,16 @@ async fn keep_following(
     report: Report,
     mut orders: Receiver<Orders>,
 ) {
-    let mut pauses = Pauses::default();
-    loop {
-        let mut task = JoinSet::new();
-        let (job, shared) = (Arc::clone(&job), shared.clone());
-        let what = format!("job {}: following", job.name);
-        task.spawn(fleet::follow(
-            job,
-            shared,
-            Arc::clone(&report),
-            orders.clone(),
-        ));
-        if let Some(Ok(())) = task.join_next().await {
-            return;
-        }
-        tokio::select! {
-            () = Orders::end(&mut orders) => break,
-            () = sleep(pauses.next(&what)) => {}
-        }
+    let ordered = orders.clone();
+    let what = format!("job {}: following", job.name);
+    let follow = || {
+        let (job, shared, report) = (Arc::clone(&job), shared.clone(), Arc::clone(&report));
+        fleet::follow(job, shared, report, ordered.clone())
+    };
+    let ended = anew_until(Orders::end(&mut orders), &what, follow).await;
+    if ended.is_none() {
+        report(State::Ended);
     }
-    report(State::Ended);
 }
 
 /// Watches a job to its end, anew when the watch itself breaks down: a defect met by
@@ -130,25 +119,16 @@ async fn keep_watching(
     report: Report,
     mut orders: Receiver<Orders>,
 ) {
-    let mut pauses = Pauses::default();
+    let ordered = orders.clone();
+    let what = format!("job {}: its watch", job.name);
     loop {
-        let (its_job, shared) = (Arc::clone(&job), shared.clone());
-        let (report, ordered) = (Arc::clone(&report), orders.clone());
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let watch = Watch::new(its_job, number, shared, report);
-            watch.run(ordered).await
-        });
-        match task.join_next().await {
-            Some(Ok(Some(other))) => job = other,
-            Some(Ok(None)) => break,
-            Some(Err(_)) | None => {
-                let pause = pauses.next(&format!("job {}: its watch", job.name));
-                tokio::select! {
-                    () = Orders::end(&mut orders) => break,
-                    () = sleep(pause) => {}
-                }
-            }
+        let watch = || {
+            let (job, shared, report) = (Arc::clone(&job), shared.clone(), Arc::clone(&report));
+            Watch::new(job, number, shared, report).run(ordered.clone())
+        };
+        match anew_until(Orders::end(&mut orders), &what, watch).await {
+            Some(Some(other)) => job = other,
+            Some(None) | None => break,
         }
     }
     report(State::Ended);

@@ -288,10 +288,11 @@ impl Roster {
             return;
         };
         entry.turn += 1;
-        entry.listed.state = State::Starting;
         let report = self.report(name, entry.turn);
         let job = Arc::clone(&entry.listed.job);
+        // Where this breaks down, it has not begun.
         entry.post = Some(Post::start(job, &self.shared, report));
+        entry.listed.state = State::Starting;
     }
 
     /// Ends the watch of a job, if it has one, and says whether it had.

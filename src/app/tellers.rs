@@ -149,7 +149,7 @@ impl Tellers {
             match answer {
                 Ok(answer) => answers.push(answer),
                 // A defect met in the words of one must not cost what others tell.
-                Err(_) => told.push(Err(Trouble::NotTopology)),
+                Err(_) => told.push(Err(Trouble::Defect("asking for its members"))),
             }
         }
         answers.sort_by_key(|(place, ..)| *place);

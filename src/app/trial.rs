@@ -156,6 +156,8 @@ fn steps(outcome: &Result<Sample, Trouble>) -> [&'static str; 3] {
             Trouble::Silent
             | Trouble::Connect(_)
             | Trouble::NoDescriptor(_)
+            | Trouble::NoThread(_)
+            | Trouble::Defect(_)
             | Trouble::Lost(_)
             | Trouble::NoHandshake
             | Trouble::BrokenHandshake(_)

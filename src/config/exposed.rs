@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use super::job::{Credentials, Job};
 use super::reference::{Reference, Source};
@@ -54,14 +56,77 @@ pub fn warn(path: &Path) {
         return;
     };
     let (mode, told) = (seen.mode(), told(path, seen.mode()));
-    let mut known = known();
-    if told.is_none() {
-        known.remove(path);
-    } else if known.insert(path.to_owned(), mode) == Some(mode) {
-        return;
-    }
-    if let Some(told) = told {
+    let before = match &told {
+        Some(_) => known().insert(path.to_owned(), mode),
+        None => known().remove(path),
+    };
+    if let Some(told) = told
+        && before != Some(mode)
+    {
         log::warn!("{}: {told}", path.display());
+    }
+}
+
+/// The files that are to be looked at, and who does it.
+struct Rounds {
+    waiting: Mutex<Waiting>,
+    look: fn(&Path),
+}
+
+struct Waiting {
+    files: Option<BTreeSet<PathBuf>>,
+    under_way: bool,
+}
+
+static ROUNDS: Rounds = Rounds::new(warn);
+
+/// Warns of these files, in a thread of its own: their disk may hang. There is one at
+/// most, which goes on with the files that were given last.
+pub fn look_at(files: BTreeSet<PathBuf>) {
+    if !files.is_empty() {
+        ROUNDS.begin(files);
+    }
+}
+
+impl Rounds {
+    const fn new(look: fn(&Path)) -> Self {
+        let waiting = Mutex::new(Waiting {
+            files: None,
+            under_way: false,
+        });
+        Self { waiting, look }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&'static self, files: BTreeSet<PathBuf>) {
+        let mut waiting = self.waiting();
+        waiting.files = Some(files);
+        if waiting.under_way {
+            return;
+        }
+        let thread = thread::Builder::new().name("modes".to_owned());
+        match thread.spawn(|| self.go()) {
+            Ok(_) => waiting.under_way = true,
+            Err(error) => log::debug!("no thread to look at files with secrets: {error}"),
+        }
+    }
+
+    fn go(&self) {
+        loop {
+            let files = {
+                let mut waiting = self.waiting();
+                waiting.under_way = waiting.files.is_some();
+                waiting.files.take()
+            };
+            let Some(files) = files else { return };
+            // One that breaks down is told; others wait.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                files.iter().for_each(|path| (self.look)(path));
+            }));
+        }
     }
 }
 
@@ -104,7 +169,41 @@ fn all(job: &Job) -> impl Iterator<Item = &Credentials> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread::ThreadId;
+
     use super::*;
+
+    type Ends<T> = Mutex<Option<T>>;
+
+    static SEEN: Ends<Sender<(PathBuf, ThreadId)>> = Mutex::new(None);
+    static GO_ON: Ends<Receiver<()>> = Mutex::new(None);
+
+    /// As on a disk that hangs, until it is told to go on.
+    fn hang(path: &Path) {
+        let seen = SEEN.lock().unwrap().clone().unwrap();
+        seen.send((path.to_owned(), thread::current().id()))
+            .unwrap();
+        let _ = GO_ON.lock().unwrap().as_ref().unwrap().recv();
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_one_thread_and_the_last_files_are_looked_at() {
+        static HANGING: Rounds = Rounds::new(hang);
+        let ((seen, looks), (go_on, held)) = (channel(), channel());
+        *SEEN.lock().unwrap() = Some(seen);
+        *GO_ON.lock().unwrap() = Some(held);
+        HANGING.begin(BTreeSet::from(["a".into()]));
+        let (first, thread) = looks.recv().unwrap();
+        for name in ["b", "c"] {
+            HANGING.begin(BTreeSet::from([name.into()]));
+        }
+        assert!(looks.try_recv().is_err(), "another thread is at it");
+        drop(go_on);
+        let (last, by) = looks.recv().unwrap();
+        assert_eq!((&*first, &*last), (Path::new("a"), Path::new("c")));
+        assert_eq!(by, thread);
+    }
 
     #[test]
     fn who_may_do_what_is_told_with_the_command_that_mends_it() {

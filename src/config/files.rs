@@ -13,6 +13,8 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::limits;
+
 /// Why a file could not be read, and what to change.
 #[derive(Debug, Error)]
 pub enum Unread {
@@ -34,6 +36,18 @@ pub enum Unread {
     /// It holds more than so many bytes.
     #[error("larger than {}; correct the path", size(*.0))]
     Large(u64),
+    /// What should be a folder on its way is none.
+    #[error("cannot be read: a part of its path is no folder; correct the path")]
+    NoFolder,
+    /// The path, or a name in it, is longer than the system takes.
+    #[error("cannot be read: its path is longer than a path may be; correct it")]
+    TooLong,
+    /// No file can be opened, whichever: the system's own reason.
+    #[error(
+        "cannot be read: no file can be opened any more ({0}); {more}",
+        more = limits::MORE_FILES
+    )]
+    NoDescriptor(io::Error),
     /// The system's own reason.
     #[error("cannot be read: {0}; check the disk it is on")]
     Failed(io::Error),
@@ -64,7 +78,7 @@ pub fn read(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), Unread> {
     seen(path)?;
     let mut file = open(path).map_err(|error| unread(path, error))?;
     // Another may stand there by now.
-    let opened = file.metadata().map_err(Unread::Failed)?;
+    let opened = file.metadata().map_err(|error| unread(path, error))?;
     is_file(&opened)?;
     let mut bytes = Vec::new();
     let limited = (&mut file).take(most.saturating_add(1));
@@ -101,7 +115,30 @@ pub(crate) fn unread(path: &Path, error: io::Error) -> Unread {
         ErrorKind::NotFound if path.is_symlink() => Unread::Dangling,
         ErrorKind::NotFound => Unread::Missing,
         ErrorKind::PermissionDenied => Unread::Denied,
+        ErrorKind::NotADirectory => Unread::NoFolder,
+        ErrorKind::InvalidFilename => Unread::TooLong,
+        _ if limits::wants_descriptor(&error) => Unread::NoDescriptor(error),
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Unread::Circle,
         _ => Unread::Failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_path_or_a_limit_is_not_laid_on_the_disk() {
+        let told = |path: &str| read(Path::new(path), 9).unwrap_err().to_string();
+        let below_a_file = told("/etc/passwd/ca.pem");
+        assert!(below_a_file.ends_with("no folder; correct the path"));
+        let long = told(&format!("/tmp/{}", "x".repeat(300)));
+        assert!(long.ends_with("longer than a path may be; correct it"));
+        for number in [Errno::MFILE, Errno::NFILE] {
+            let told = unread(Path::new("/x"), number.into()).to_string();
+            assert!(told.contains("LimitNOFILE") && !told.contains("disk"));
+        }
+        let broken = unread(Path::new("/x"), Errno::IO.into()).to_string();
+        assert!(broken.ends_with("check the disk it is on"));
     }
 }

@@ -11,6 +11,7 @@ pub mod file;
 pub mod files;
 pub mod job;
 mod known;
+pub mod limits;
 pub mod load;
 pub mod login;
 mod naming;

@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::files::{self, Unread};
 use super::job::Secret;
+use super::limits;
 use super::reference::{Reference, Source};
 
 /// How long a program may take, as with Netdata.
@@ -102,7 +103,9 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
         }
         Unread::Large(_) => LARGE.to_owned(),
         Unread::Dangling | Unread::Circle => format!("is {unread}"),
-        Unread::Failed(error) => format!("cannot be read: {error}"),
+        Unread::NoFolder | Unread::TooLong | Unread::NoDescriptor(_) | Unread::Failed(_) => {
+            unread.to_string()
+        }
     })?;
     Ok(read.0)
 }
@@ -167,7 +170,12 @@ fn unstarted(error: &std::io::Error) -> String {
         ErrorKind::PermissionDenied => {
             "may not be run; let the user netdata execute it and enter its folders".to_owned()
         }
-        _ => format!("cannot be run: {error}"),
+        // fork(2).
+        ErrorKind::WouldBlock => format!("cannot be run: {error}; {}", limits::MORE_THREADS),
+        _ if limits::wants_descriptor(error) => {
+            format!("cannot be run: {error}; {}", limits::MORE_FILES)
+        }
+        _ => format!("cannot be run: {error}; run it as the user netdata to see why"),
     }
 }
 
@@ -268,7 +276,8 @@ mod tests {
             ("pipe", "is no file"),
             ("large", "64 KiB"),
             ("bytes", "UTF-8"),
-            ("large/x", "cannot be read"),
+            ("large/x", "no folder; correct the path"),
+            (&"x".repeat(300), "longer than a path may be; correct it"),
         ] {
             let error = told(&format!("${{file:{}}}", at(name))).unwrap_err();
             let begins = error.starts_with(&format!("${{file:{}}} ", at(name)));

@@ -3,10 +3,10 @@
 //! Must not know what is asked over them, nor how a reply comes (`exchange.rs`).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -18,6 +18,7 @@ use crate::config::query::Protocol;
 use super::exchange::{self, Exchange, Failed, Stream};
 use super::identify::Ends;
 use super::poll::REFUSED_EVERY;
+use super::threads;
 use super::tls;
 use super::trouble::{self, Trouble};
 
@@ -25,15 +26,15 @@ use super::trouble::{self, Trouble};
 pub const NAME: &str = "redis-frag";
 
 /// Addresses found for a name.
-type Found = io::Result<Vec<SocketAddr>>;
+type Found = Result<Vec<SocketAddr>, Trouble>;
 
 /// An answer to a name that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Slow names that are looked up at once, half of the threads there are for what blocks
-/// (`app::LOOKUP_THREADS`): one without an answer holds its thread for ten seconds
+/// ([`threads::MOST`]): one without an answer holds its thread for ten seconds
 /// (resolv.conf(5): `timeout` times `attempts`), and the others' names must not wait for it.
-const SLOW_AT_ONCE: usize = 8;
+const SLOW_AT_ONCE: usize = threads::MOST / 2;
 
 /// The turns of slow names.
 static SLOW_TURNS: Semaphore = Semaphore::const_new(SLOW_AT_ONCE);
@@ -65,20 +66,33 @@ impl Lookup {
                     false => None,
                 };
                 let asked = Instant::now();
-                let found = lookup_host((host, port)).await.map(Iterator::collect);
+                let found = look_up(host, port).await;
                 drop(turn);
                 (found, asked.elapsed())
             })
         });
         let found = question.await;
         self.under_way = None;
-        let (found, took) = found.unwrap_or_else(|_| {
-            let broken = io::Error::other("looking its name up broke down, a defect");
-            (Err(broken), Duration::ZERO)
-        });
+        let (found, took) = found.unwrap_or((Err(Trouble::Defect(LOOKING_UP)), Duration::ZERO));
         self.is_slow = took >= SLOW;
         found
     }
+}
+
+/// What is told to have broken down.
+const LOOKING_UP: &str = "looking its name up";
+
+async fn look_up(host: String, port: u16) -> Found {
+    // Needs no thread.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let looked = threads::all().begin(move || (host.as_str(), port).to_socket_addrs());
+    let found = looked
+        .await
+        .map_err(|undone| Trouble::undone(LOOKING_UP, &undone))?;
+    let found = found.map_err(|error| Trouble::from_connect(&error))?;
+    Ok(found.collect())
 }
 
 /// What is known of the way to one instance, from try to try.
@@ -165,8 +179,7 @@ impl Connection {
                     Some(tls) => Some((tls, tls::config(tls).await?)),
                     None => None,
                 };
-                let found = way.lookup.find(host, *port).await;
-                let found = found.map_err(|error| Trouble::from_connect(&error))?;
+                let found = way.lookup.find(host, *port).await?;
                 let stream = TcpStream::connect(found.as_slice()).await;
                 let stream = stream.map_err(|error| Trouble::from_connect(&error))?;
                 stream
@@ -275,10 +288,7 @@ impl Connection {
             Failed::NoReply => Trouble::NotInfo,
             Failed::Broken(error) => self.broken(&error),
         });
-        self.heard |= !matches!(
-            reply,
-            Err(Trouble::Lost(_) | Trouble::Tls(_) | Trouble::BrokenHandshake(_))
-        );
+        self.heard |= !matches!(reply, Err(Trouble::Lost(_) | Trouble::Tls(_)));
         reply
     }
 

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::limits::wants_descriptor;
 use crate::model::host::Cgroup;
 
 use super::kept::{Kept, Room};
 use super::procfs::{counter, size};
-use super::trouble::wants_descriptor;
 
 /// How often it is looked whether an operator has changed a limit.
 const LIMIT_EVERY: Duration = Duration::from_secs(10);

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
 
+use crate::config::limits::wants_descriptor;
 use crate::model::host::{Host, Machine, Process};
 
 use super::cgroup::{Membership, OutOfSight};
@@ -22,7 +22,7 @@ use super::kept::{Kept, Room, Shared, lock};
 use super::looks::Looks;
 use super::processes::{self, ServerProcess};
 use super::procfs::{self, Memory, Status};
-use super::trouble::wants_descriptor;
+use super::threads::Begun;
 
 /// Longest text taken from a file of the kernel's that is read whole: a hundred
 /// thousand unix sockets.
@@ -125,10 +125,7 @@ impl Kernel {
 
     /// Looks for processes in a thread of its own: `/proc` of a busy machine takes its
     /// time.
-    pub fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
+    pub fn look<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Begun<T> {
         self.looks.begin(look)
     }
 

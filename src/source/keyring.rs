@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::config::exposed;
 use crate::config::job::Credentials;
+use crate::config::limits;
 use crate::config::login::Login;
 use crate::config::reference::{Reference, Source};
 use crate::config::secrets::{self, Leash};
@@ -180,7 +181,8 @@ impl Keyring {
         match begun {
             Ok(_) => self.reading = Some(Reading { leash, answer }),
             Err(error) => self.keep(Err(format!(
-                "no thread to read secrets: {error}; check the limits of processes of this user"
+                "no thread to read secrets is to be had: {error}; {}",
+                limits::MORE_THREADS
             ))),
         }
     }

@@ -36,6 +36,7 @@ pub mod sentinel;
 mod setup;
 pub mod size_classes;
 pub mod sockets;
+pub mod threads;
 pub mod tls;
 pub mod topology;
 pub mod trouble;

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::model::host::View;
@@ -16,6 +15,7 @@ use crate::model::sample::Sample;
 use super::claims::ProcessId;
 use super::host::{Kernel, Watched};
 use super::identify::{self, Claimed, Ends, Identity};
+use super::threads::{Begun, Undone};
 
 /// Looks in a row for a process that cannot be told yet, before it is rested.
 const TRIES: u32 = 3;
@@ -27,6 +27,11 @@ const REST_ELSEWHERE: Duration = Duration::from_secs(60);
 
 /// How long the first look may hold up a collection; then it goes on beside them.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
+
+/// Why nobody looked for a process.
+const NO_THREAD: &str = "no thread is to be had to look for it; raise the limit of threads and \
+                         processes of the agent's service (TasksMax), container (pids limit) or \
+                         user (ulimit -u)";
 
 /// What is known of the process at the other end.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ pub struct Neighbour {
     known: Known,
     /// A look that takes longer than a collection is awaited by the next: whatever
     /// hangs in the kernel must not be asked again and again.
-    looking: Option<(Ends, JoinHandle<Identity>)>,
+    looking: Option<(Ends, Begun<Identity>)>,
 }
 
 impl Neighbour {
@@ -187,8 +192,12 @@ impl Neighbour {
             let identity = looking.await;
             self.looking = None;
             if asked == ends {
-                let broke = Identity::Unsure("looking for it broke down, a defect of redis-frag");
-                return identity.unwrap_or(broke);
+                return identity.unwrap_or_else(|undone| {
+                    Identity::Unsure(match undone {
+                        Undone::NoThread(_) => NO_THREAD,
+                        Undone::Broke => "looking for it broke down, a defect of redis-frag",
+                    })
+                });
             }
         }
     }

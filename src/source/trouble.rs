@@ -7,12 +7,13 @@ use std::io;
 use std::mem::discriminant;
 
 use redis::RedisError;
-use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::config::limits;
 use crate::model::text;
 
 use super::permissions::{self, Command};
+use super::threads::Undone;
 
 /// Longest piece of a server's own words that is repeated.
 const LONGEST: usize = 160;
@@ -31,10 +32,16 @@ pub enum Trouble {
     Connect(String),
     /// There is no descriptor left for a connection.
     #[error(
-        "cannot connect: no file can be opened any more ({0}); raise the limit of open files of \
-         the agent's service (LimitNOFILE), or of the machine (fs.file-max)"
+        "cannot connect: no file can be opened any more ({0}); {more}",
+        more = limits::MORE_FILES
     )]
     NoDescriptor(String),
+    /// There is no thread to be had to look a name up or read a file.
+    #[error("cannot connect: no thread is to be had ({0}); {more}", more = limits::MORE_THREADS)]
+    NoThread(String),
+    /// What was done to ask it panicked, which was told.
+    #[error("{0} broke down, which is a defect of redis-frag; the log has more of it")]
+    Defect(&'static str),
     /// TLS does not come about, or the server ends it.
     #[error("TLS: {0}")]
     Tls(String),
@@ -169,10 +176,19 @@ impl Trouble {
             return Self::Connect(told.to_owned());
         }
         let told = clean(&error.to_string());
-        if wants_descriptor(error) {
+        if limits::wants_descriptor(error) {
             Self::NoDescriptor(told)
         } else {
             Self::Connect(told)
+        }
+    }
+
+    /// Why work in a thread of its own was not done; `what` it was.
+    #[must_use]
+    pub fn undone(what: &'static str, undone: &Undone) -> Self {
+        match undone {
+            Undone::NoThread(error) => Self::NoThread(clean(&error.to_string())),
+            Undone::Broke => Self::Defect(what),
         }
     }
 
@@ -234,15 +250,6 @@ impl Trouble {
     }
 }
 
-/// Whether a file or socket could not be opened for want of descriptors: of this process
-/// or of the machine. It says nothing of the file.
-pub(super) fn wants_descriptor(error: &io::Error) -> bool {
-    let number = error.raw_os_error();
-    [Errno::MFILE, Errno::NFILE]
-        .map(|errno| Some(errno.raw_os_error()))
-        .contains(&number)
-}
-
 /// Somebody else's words on one line, without escapes for a terminal.
 pub(super) fn clean(words: &str) -> String {
     text::line(words.trim(), LONGEST)
@@ -269,6 +276,15 @@ mod tests {
             );
         }
         assert!(connect(111).to_string().contains("check address"));
+    }
+
+    #[test]
+    fn work_that_was_not_done_is_no_word_on_the_server() {
+        let told = |undone| Trouble::undone("looking its name up", &undone).to_string();
+        let none = told(Undone::NoThread(io::Error::from_raw_os_error(11)));
+        assert!(none.contains("TasksMax") && !none.contains("defect"));
+        let broke = told(Undone::Broke);
+        assert!(broke.starts_with("looking its name up broke down, which is a defect"));
     }
 
     #[test]

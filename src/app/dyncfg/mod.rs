@@ -7,7 +7,7 @@ mod book;
 mod deed;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub(super) struct Dyncfg {
     /// Until when jobs wait for the agent's first word.
     held: BTreeMap<String, Instant>,
     schema: Arc<str>,
+    /// The call that is being dealt with, until it is answered or waits.
+    owed: Option<String>,
 }
 
 /// What happened.
@@ -81,6 +83,7 @@ impl Dyncfg {
             trials: JoinSet::new(),
             ends: BTreeMap::new(),
             held: BTreeMap::new(),
+            owed: None,
             schema: reply::lines(&schema).into(),
             roster,
         };
@@ -113,6 +116,7 @@ impl Dyncfg {
         match event {
             Event::Changed => {}
             Event::Tried(call, told) => {
+                self.owe(&call);
                 let deeds = self.book.tried(&call, told);
                 self.act(deeds, Instant::now(), ALLOWED).await;
             }
@@ -121,6 +125,7 @@ impl Dyncfg {
                 let late = self.ends.iter().filter(|(_, end)| **end <= now);
                 let late: Vec<String> = late.map(|(call, _)| call.clone()).collect();
                 for call in late {
+                    self.owe(&call);
                     self.ends.remove(&call);
                     let deeds = self.book.late(&call);
                     self.act(deeds, now, ALLOWED).await;
@@ -128,12 +133,28 @@ impl Dyncfg {
                 let held = self.held.iter().filter(|(_, until)| **until <= now);
                 let held: Vec<String> = held.map(|(name, _)| name.clone()).collect();
                 for name in held {
+                    // Where it breaks down, it waits anew.
+                    self.held.remove(&name);
                     log::debug!("job {name}: the agent says nothing of it: beginning");
                     self.roster.enable(&name).await;
                 }
             }
         }
         self.keep_step().await;
+    }
+
+    /// What was being done broke down: gives the call that is owed an answer for it, and
+    /// forgets it.
+    pub(super) fn broke(&mut self) -> Option<String> {
+        let call = self.owed.take()?;
+        let _ = self.book.cancelled(&call);
+        self.ends.remove(&call);
+        Some(call)
+    }
+
+    /// A call that waits is owed its answer now.
+    fn owe(&mut self, call: &str) {
+        self.owed = self.is_open(call).then(|| call.to_owned());
     }
 
     /// Takes a command that came at `at` and may take so long. Must not be dropped.
@@ -146,11 +167,9 @@ impl Dyncfg {
     ) {
         let command = match command {
             Ok(command) => command,
-            Err(refused) => {
-                let answer = Answer::error(call, refused.code, &refused.message);
-                return give(self.writer(), call, answer);
-            }
+            Err(refused) => return self.refuse(call, refused.code, &refused.message),
         };
+        self.owed = Some(call.to_owned());
         // What came before is told first: an answer may not be about what the agent does
         // not know.
         if self.changes.has_changed().unwrap_or_default() {
@@ -158,12 +177,17 @@ impl Dyncfg {
         }
         if command.verb == Verb::Test && self.trials.len() >= MOST_TRIALS {
             let told = "too many jobs are tried at once: try again in a second";
-            return give(self.writer(), call, Answer::error(call, 503, told));
+            return self.refuse(call, 503, told);
         }
         log::debug!("{:?} of job {:?}, by the agent", command.verb, command.name);
         self.book.nodes(self.roster.shared().nodes.all());
         let deeds = self.book.command(call, command);
         self.act(deeds, at, allowed.unwrap_or(ALLOWED)).await;
+    }
+
+    fn refuse(&mut self, call: &str, code: u16, told: &str) {
+        self.owed = None;
+        give(self.writer(), call, Answer::error(call, code, told));
     }
 
     /// Whether a call of this id waits for its answer.
@@ -173,6 +197,7 @@ impl Dyncfg {
 
     /// Nobody waits for this call any more.
     pub(super) async fn cancel(&mut self, call: &str) {
+        self.owe(call);
         let deeds = self.book.cancelled(call);
         self.act(deeds, Instant::now(), ALLOWED).await;
     }
@@ -190,12 +215,12 @@ impl Dyncfg {
         self.changes.mark_unchanged();
         let now = Instant::now();
         let all = self.roster.all();
-        let mut held = std::mem::take(&mut self.held);
-        for listed in &all {
-            if listed.state == State::Held {
-                let name = listed.job.name.clone();
-                let until = held.remove(&name).unwrap_or(now + HELD);
-                self.held.insert(name, until);
+        let held = all.iter().filter(|listed| listed.state == State::Held);
+        let held: BTreeSet<&str> = held.map(|listed| &*listed.job.name).collect();
+        self.held.retain(|name, _| held.contains(&**name));
+        for name in held {
+            if !self.held.contains_key(name) {
+                self.held.insert(name.to_owned(), now + HELD);
             }
         }
         let all = all.into_iter().map(|listed| self.seen(listed)).collect();
@@ -260,6 +285,7 @@ impl Dyncfg {
                 Deed::Wait { call, at_most } => {
                     let answered = allowed.saturating_sub(MARGIN).max(allowed / 2);
                     let end = (at + answered).min(Instant::now() + at_most);
+                    self.settled(&call);
                     self.ends.insert(call, end);
                 }
                 said => self.say(said),
@@ -279,6 +305,7 @@ impl Dyncfg {
             Deed::Lines(lines) => return self.write(lines),
             _ => return,
         };
+        self.settled(&call);
         self.ends.remove(&call);
         let json = |body: Arc<str>| (Content::Json, body);
         let (content, body) = match body {
@@ -296,6 +323,13 @@ impl Dyncfg {
         // Where too much waits already, the agent still hears how the jobs stand.
         let short = || Answer::error(&call, 503, BUSY).then(&lines);
         self.writer().answer(answer.then(&lines), short);
+    }
+
+    /// This call is answered, or will be when its time is over.
+    fn settled(&mut self, call: &str) {
+        if self.owed.as_deref() == Some(call) {
+            self.owed = None;
+        }
     }
 
     /// Writes lines behind all answers before them.
@@ -316,5 +350,44 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::panics::caught;
+    use super::super::shared::Shared;
+    use super::*;
+    use crate::config::address::Address;
+    use crate::config::job::Job;
+
+    /// Outside of a runtime no watch can begin, which is a defect.
+    fn outside<T>(work: impl Future<Output = T>) -> Option<T> {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(caught(work)).as_mut().poll(&mut context) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    #[test]
+    fn a_job_whose_beginning_breaks_down_waits_anew_and_not_in_a_busy_loop() {
+        let shared = Shared::made_up(Writer::start(io::sink(), |_| {}).unwrap());
+        let roster = Roster::new(shared, true);
+        let job = Job::new("x", Address::Unix("/nonexistent/s".into()));
+        outside(roster.add(Arc::new(job), roster::Source::Dynamic)).unwrap();
+        let mut dyncfg = Dyncfg::new(roster, 1, None);
+        outside(dyncfg.happened(Event::Changed)).unwrap();
+        let now = Instant::now();
+        let until = dyncfg.held.get_mut("x").unwrap();
+        *until = now;
+        assert!(outside(dyncfg.happened(Event::Due)).is_none(), "it began");
+        assert!(dyncfg.held.is_empty());
+        outside(dyncfg.happened(Event::Changed)).unwrap();
+        assert!(dyncfg.held["x"] > now);
     }
 }

@@ -1,11 +1,15 @@
 //! Calls of a dispatcher whose servers are made up.
 
 use std::io::{self, Write};
+use std::pin::pin;
 use std::sync::Mutex;
+use std::task::{Context, Waker};
 
 use tokio::time::sleep;
 
 use super::super::askers::Asker;
+use super::super::roster::{Roster, Source};
+use super::super::shared::Shared;
 use super::*;
 
 /// What the agent would have read.
@@ -204,4 +208,63 @@ fn progress_is_told_of_what_runs() {
         assert_eq!(text.matches("FUNCTION_PROGRESS").count(), 1);
         assert!(text.starts_with("FUNCTION_PROGRESS a 0 1\n"), "{text}");
     });
+}
+
+/// What comes of work that waits for nobody, outside of a runtime: no watch can begin
+/// there, which is a defect.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(work).as_mut().poll(&mut context) {
+        std::task::Poll::Ready(done) => done,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// A dispatcher with this roster's jobs, which the agent knows.
+fn configured(held: bool) -> (Functions, Writer, Out) {
+    let out = Out::default();
+    let writer = Writer::start(out.clone(), |_| {}).unwrap();
+    let roster = Roster::new(Shared::made_up(writer.clone()), held);
+    if held {
+        let nowhere = crate::config::address::Address::Unix("/nonexistent/s".into());
+        let job = Arc::new(crate::config::job::Job::new("x", nowhere));
+        assert!(at_once(roster.add(job, Source::Dynamic)));
+    }
+    let registry = Registry::default();
+    let begun = Instant::now();
+    let (_, mut functions) =
+        Functions::new(writer.clone(), registry, begun, true, Askers::default());
+    functions.configure(Dyncfg::new(roster, 1, None));
+    at_once(functions.take(Next::Config(Event::Changed)));
+    (functions, writer, out)
+}
+
+fn command(id: &str, function: &str) -> Next {
+    let call = Call {
+        id: id.to_owned(),
+        function: format!("config redis-frag:redis{function}"),
+        source: "user=me".to_owned(),
+        payload: Some(crate::netdata::request::Payload {
+            content_type: "application/json".to_owned(),
+            text: r#"{"address": "unix:///nonexistent/s"}"#.to_owned(),
+        }),
+        ..Call::default()
+    };
+    Next::Request(Instant::now(), Request::Call(call))
+}
+
+#[test]
+fn a_command_that_breaks_down_is_answered_once() {
+    // Before its answer was written, which would come with the outcome.
+    let (mut functions, writer, out) = configured(true);
+    at_once(functions.take(command("a", ":x restart")));
+    assert!(!functions.is_open("a"));
+    assert_eq!(out.answers(&writer), [(id("a"), 500)]);
+    functions.close();
+    assert_eq!(out.answers(&writer), [(id("a"), 500)]);
+    // Behind it.
+    let (mut functions, writer, out) = configured(false);
+    at_once(functions.take(command("b", " add y")));
+    functions.close();
+    assert_eq!(out.answers(&writer), [(id("b"), 202)]);
 }

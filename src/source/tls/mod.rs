@@ -16,12 +16,12 @@ use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::config::tls::Tls;
 
+use super::threads::{self, Begun};
 use super::trouble::Trouble;
 use files::Stamp;
 use verifier::{AnyServer, Verifier};
@@ -34,7 +34,7 @@ static SETTINGS: Mutex<BTreeMap<Tls, Arc<tokio::sync::Mutex<Kept>>>> = Mutex::ne
 #[derive(Default)]
 struct Kept {
     made: Option<Made>,
-    under_way: Option<JoinHandle<Result<Made, String>>>,
+    under_way: Option<Begun<Result<Made, String>>>,
 }
 
 /// A configuration, and the files it was made of.
@@ -65,12 +65,11 @@ pub async fn config(tls: &Tls) -> Result<Arc<ClientConfig>, Trouble> {
     }
     let reading = under_way.get_or_insert_with(|| {
         let before = made.clone();
-        spawn_blocking(move || current(&setting, before))
+        threads::all().begin(move || current(&setting, before))
     });
     let read = reading.await;
     *under_way = None;
-    let broke = || Err("reading its files broke down, which is a defect".to_owned());
-    let read = read.unwrap_or_else(|_| broke());
+    let read = read.map_err(|undone| Trouble::undone("reading the files of TLS", &undone))?;
     let read = read.map_err(Trouble::Tls)?;
     let config = Arc::clone(&read.config);
     *made = Some(read);
