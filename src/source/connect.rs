@@ -56,6 +56,10 @@ impl Lookup {
     }
 
     async fn find(&mut self, host: &str, port: u16) -> Found {
+        // Is no name, and is never waited for.
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
         let is_slow = self.is_slow;
         let question = self.under_way.get_or_insert_with(|| {
             let host = host.to_owned();
@@ -83,10 +87,6 @@ impl Lookup {
 const LOOKING_UP: &str = "looking its name up";
 
 async fn look_up(host: String, port: u16) -> Found {
-    // Needs no thread.
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
     let looked = threads::all().begin(move || (host.as_str(), port).to_socket_addrs());
     let found = looked
         .await
