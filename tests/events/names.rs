@@ -103,9 +103,11 @@ fn a_name_is_followed_when_its_server_is_gone_and_not_before() {
 /// Names without an answer: three times as many as there are threads for them.
 const HANGING: usize = 48;
 
-/// The threads that names are looked up in (16), those that look into `/proc` (3), main,
-/// agent in and out, the log, and one for secrets or a signal.
-const THREADS: usize = 16 + 3 + 5;
+/// The threads that names are looked up in (`blocking`).
+const LOOKUPS: usize = 16;
+
+/// All: beside them main, agent in and out and the log, and three that look for processes.
+const THREADS: usize = LOOKUPS + 4 + 3;
 
 #[test]
 fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
@@ -151,8 +153,13 @@ fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
         assert_eq!(times_told(run, job, "WARN"), 1, "{job}: {}", run.stderr());
     }
     let tasks = Path::new("/proc").join(run.pid().to_string()).join("task");
-    let threads = std::fs::read_dir(tasks).unwrap().count();
-    assert!(threads <= THREADS, "{threads} threads");
+    let threads = std::fs::read_dir(tasks).unwrap();
+    let names = threads.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+    let names: Vec<String> = names.map_while(Result::ok).collect();
+    let lookups = names.iter().filter(|name| name.trim() == "blocking");
+    let lookups = lookups.count();
+    assert!((1..=LOOKUPS).contains(&lookups), "{names:?}");
+    assert!(names.len() <= THREADS, "{names:?}");
     scene.assert_unharmed();
     // What hangs does not hold up the end.
     let mut scene = scene;

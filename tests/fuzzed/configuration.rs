@@ -50,9 +50,9 @@ pub fn body(bytes: &[u8]) {
 }
 
 fn resolve(reference: &Reference) -> Result<Secret, String> {
-    let name = reference.to_string();
-    match name.len() % 3 {
-        0 => Err(format!("{name} is not there")),
+    match reference.to_string().len() % 3 {
+        // Its name may hold anything, and is not told here.
+        0 => Err("what it refers to is not there".to_owned()),
         1 => Ok(Secret::new("5".to_owned())),
         _ => Ok(Secret::new("a value".to_owned())),
     }
