@@ -422,13 +422,31 @@ mod tests {
                 is_slow: false,
             };
             let short = Duration::from_millis(5);
-            assert!(timeout(short, lookup.find("127.0.0.1", 2)).await.is_err());
+            assert!(timeout(short, lookup.find("localhost", 2)).await.is_err());
             assert!(lookup.is_under_way());
-            assert_eq!(lookup.find("127.0.0.1", 2).await.unwrap(), [slow]);
+            assert_eq!(lookup.find("localhost", 2).await.unwrap(), [slow]);
             assert!(!lookup.is_under_way() && lookup.is_slow);
-            let next = lookup.find("127.0.0.1", 2).await.unwrap();
-            assert_eq!(next, [SocketAddr::from(([127, 0, 0, 1], 2))]);
+            let next = lookup.find("localhost", 2).await.unwrap();
+            assert!(!next.is_empty() && next.iter().all(|found| found.ip().is_loopback()));
             assert!(!lookup.is_slow);
+        });
+    }
+
+    #[test]
+    fn an_address_is_no_name_and_waits_for_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            for (host, ip) in [
+                ("127.0.0.1", IpAddr::from([127, 0, 0, 1])),
+                ("::1", IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
+            ] {
+                let mut lookup = Lookup {
+                    under_way: Some(tokio::spawn(std::future::pending())),
+                    is_slow: true,
+                };
+                let found = lookup.find(host, 2).await.unwrap();
+                assert_eq!(found, [SocketAddr::new(ip, 2)]);
+            }
         });
     }
 }
