@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use crate::course::Spell;
 
-/// A value that is due may be this late.
+/// A value that is due may be this late; a fault that comes until then may keep it away.
 const LATE: Duration = Duration::from_millis(700);
-/// A fault that comes just behind its question explains nothing; by the clock of the
-/// test it may seem to.
-const NEAR: Duration = Duration::from_millis(200);
 /// Values are right again within two seconds, and what is due then may be late too.
 const BACK_WITHIN: Duration = Duration::from_millis(2700);
 /// What was on its way when a fault began has come by then.
@@ -33,7 +30,7 @@ pub fn missing(came: &[Duration], spells: &[&Spell], end: Duration) -> Missing {
         let mut due = *last + second;
         while due + LATE < next {
             let why = spells.iter().find(|spell| {
-                spell.from <= due + NEAR && due <= spell.to.saturating_add(BACK_WITHIN)
+                spell.from <= due + LATE && due <= spell.to.saturating_add(BACK_WITHIN)
             });
             match why {
                 Some(_) => missing.explained += 1,
