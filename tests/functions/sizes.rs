@@ -67,18 +67,17 @@ fn the_classes_add_up_to_what_info_says_and_are_asked_for_once() {
             "the worst first: {wasted:?}"
         );
         let sum = wasted.iter().sum::<f64>() * 1_048_576.0;
-        let told = server.info_number("allocator_frag_bytes");
-        // Cells are rounded to a thousandth of a MiB; before 7.4 INFO counts more.
-        let apart = if kind == Kind::Redis82 {
-            60_000.0
-        } else {
-            0.05 * told
-        };
-        assert!(
-            (sum - told).abs() <= apart,
-            "{}: {sum} of {told}",
-            kind.name()
-        );
+        // Cells are rounded to a thousandth of a MiB; before 7.4 INFO counts more. Its figures
+        // are of the server's last tick, which may come late on a busy machine.
+        eventually(SOON, &format!("{}: {sum} in INFO", kind.name()), || {
+            let told = server.info_number("allocator_frag_bytes");
+            let apart = if kind == Kind::Redis82 {
+                60_000.0
+            } else {
+                0.05 * told
+            };
+            (sum - told).abs() <= apart
+        });
         let allocated = cell(&first.body, "allocated", "bytes").as_f64().unwrap();
         let told = server.info_number("allocator_allocated") / 1_048_576.0;
         assert!((allocated - told).abs() < 2.0, "{allocated} of {told}");
