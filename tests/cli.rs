@@ -1,11 +1,12 @@
 //! What a person runs at a shell, through the real binary and against real
-//! servers: reports, JSON, exit codes, colours and redrawing.
+//! servers: reports, JSON and exit codes.
 //!
-//! Recordings are in `cli/replay.rs`, size classes in `cli/size_classes.rs`.
+//! Each other subject has a file of its own below `cli/`.
 
 mod replay;
 mod size_classes;
 mod streams;
+mod terminal;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::process::{self, short_dir};
+use crate::support::process::short_dir;
 use crate::support::{Kind, Server, eventually, secrets};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -408,64 +409,6 @@ fn wrong_usage_is_not_a_diagnosis() {
     }
 }
 
-/// What comes out on a terminal; `None` where this machine has no `script`.
-fn on_a_terminal(args: &str, env: &[(&str, &str)]) -> Option<String> {
-    let binary = env!("CARGO_BIN_EXE_redis-frag");
-    let out = Command::new("script")
-        .args(["-qec", &format!("'{binary}' {args}"), "/dev/null"])
-        .env_remove("NO_COLOR")
-        .env_remove("COLUMNS")
-        .env("TERM", "xterm")
-        .envs(env.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    Some(String::from_utf8_lossy(&out.stdout).into_owned())
-}
-
-#[test]
-fn colours_are_for_terminals_alone() {
-    let server = Server::start(Kind::Redis82);
-    let args = format!("diagnose {}", server.unix_address());
-    let Some(shown) = on_a_terminal(&args, &[]) else {
-        return;
-    };
-    assert!(shown.contains("\u{1b}[1;32mFINE\u{1b}[0m"), "{shown}");
-    for plain in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-        let shown = on_a_terminal(&args, &[plain]).unwrap();
-        assert!(
-            shown.contains("FINE") && !shown.contains('\u{1b}'),
-            "{plain:?}: {shown}"
-        );
-    }
-}
-
-#[test]
-fn a_watch_goes_on_until_interrupted() {
-    let server = Server::start(Kind::Redis82);
-    let out = short_dir();
-    let path = out.path().join("out");
-    let mut watch = process::spawn(
-        Path::new(env!("CARGO_BIN_EXE_redis-frag")),
-        process::Tie::DiesWithUs,
-        |command| {
-            command
-                .args(["diagnose", "-w", "--interval", "1", "--json"])
-                .arg(server.unix_address())
-                .stdin(Stdio::null())
-                .stdout(std::fs::File::create(&path).unwrap());
-        },
-    )
-    .unwrap();
-    let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
-    eventually(SOON, "three rounds", || lines() >= 3);
-    assert!(process::signal(watch.id(), "INT"));
-    let (status, time) = process::wait_exit(&mut watch, SOON).unwrap();
-    assert_eq!(status.code(), Some(0), "after {time:?}");
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.lines().all(|line| shaped(line)["verdict"] == "small"));
-}
-
 #[test]
 fn defrag_at_work_is_looked_at_twice() {
     let server = fragmented(Kind::Redis82);
@@ -484,20 +427,4 @@ fn defrag_at_work_is_looked_at_twice() {
     let text = stdout(&told);
     assert!(text.contains("  running "), "{text}");
     assert!(text.contains("allocations a second"), "no rates: {text}");
-}
-
-#[test]
-fn a_closed_pipe_is_no_error() {
-    let server = Server::start(Kind::Redis82);
-    let mut child = command()
-        .args(["diagnose", "-w", "--interval", "1", &server.unix_address()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let ended = process::wait_exit(&mut child, SOON);
-    let told = child.wait_with_output().unwrap();
-    assert!(ended.is_some() && code(&told) == 0, "{}", stderr(&told));
-    assert_eq!(stderr(&told), "");
 }

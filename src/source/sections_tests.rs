@@ -6,9 +6,14 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
 use super::poll::Poller;
+use super::trouble::Trouble;
 use crate::config::address::Address;
 use crate::config::job::Job;
+use crate::model::sample::Sample;
 
 /// What is told in the section `server`, and in all others.
 type Told = (String, String);
@@ -46,31 +51,57 @@ fn server(run_id: &str, uptime: u32) -> String {
 
 const MOVING: &str = "mem_allocator:jemalloc-5.3.0\nused_memory:7\n";
 
+/// A server that runs, and who asks it.
+struct Scene {
+    asked: Arc<Mutex<Vec<String>>>,
+    poller: Poller,
+    runtime: Runtime,
+    _dir: TempDir,
+}
+
+impl Scene {
+    /// Of a server that is up for so many seconds; what it tells can be changed.
+    fn of(uptime: u32) -> (Self, Arc<Mutex<Told>>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let told = Arc::new(Mutex::new((server("a", uptime), MOVING.to_owned())));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (theirs, noted) = (Arc::clone(&told), Arc::clone(&asked));
+        std::thread::spawn(move || answer(&listener, &theirs, &noted));
+        let job = Arc::new(Job::new("x", Address::Unix(path)));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let scene = Self {
+            asked,
+            poller: Poller::new(job, Instant::now()),
+            runtime: runtime.unwrap(),
+            _dir: dir,
+        };
+        (scene, told)
+    }
+
+    /// What comes of one collection, and what the server was asked for it.
+    fn collect(&mut self) -> (Result<Sample, Trouble>, Vec<String>) {
+        let collected = self.poller.collect(Duration::from_secs(5));
+        let collected = self.runtime.block_on(collected);
+        let questions = std::mem::take(&mut *self.asked.lock().unwrap());
+        (collected, questions)
+    }
+}
+
 #[test]
 fn what_stays_is_asked_for_once_and_missing_never_and_another_server_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("s");
-    let listener = UnixListener::bind(&path).unwrap();
-    let told = Arc::new(Mutex::new((server("a", 19), MOVING.to_owned())));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (theirs, noted) = (Arc::clone(&told), Arc::clone(&asked));
-    std::thread::spawn(move || answer(&listener, &theirs, &noted));
-
-    let job = Arc::new(Job::new("x", Address::Unix(path)));
-    let mut poller = Poller::new(job, Instant::now());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (mut scene, told) = Scene::of(19);
     let mut collect = || {
-        let collected = runtime.block_on(poller.collect(Duration::from_secs(5)));
+        let (collected, questions) = scene.collect();
         let sample = collected.unwrap();
         assert_eq!(
             (sample.fields.process_id, sample.volatile_keys),
             (Some(77), Some(2))
         );
         assert_eq!(sample.fields.used_memory, Some(7));
-        let questions = std::mem::take(&mut *asked.lock().unwrap());
         let kinds = questions.iter().map(|question| {
             match (question.contains("memory"), question.contains("server")) {
                 (true, true) => "some",
@@ -110,22 +141,9 @@ fn what_stays_is_asked_for_once_and_missing_never_and_another_server_is_noticed(
 
 #[test]
 fn a_server_that_is_busy_is_asked_once_and_by_section_again_when_it_is_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("s");
-    let listener = UnixListener::bind(&path).unwrap();
-    let told = Arc::new(Mutex::new((server("a", 50), MOVING.to_owned())));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (theirs, noted) = (Arc::clone(&told), Arc::clone(&asked));
-    std::thread::spawn(move || answer(&listener, &theirs, &noted));
-    let job = Arc::new(Job::new("x", Address::Unix(path)));
-    let mut poller = Poller::new(job, Instant::now());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (mut scene, told) = Scene::of(50);
     let mut collect = || {
-        let collected = runtime.block_on(poller.collect(Duration::from_secs(5)));
-        let questions = std::mem::take(&mut *asked.lock().unwrap());
+        let (collected, questions) = scene.collect();
         let plain = |question: &&String| !question.contains("memory");
         (
             collected.is_ok(),

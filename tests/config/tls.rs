@@ -2,7 +2,8 @@
 
 use redis_frag::config::load;
 
-use super::{check, fixture};
+use super::commands::check;
+use super::fixture;
 
 #[test]
 fn tls_is_meant_by_the_scheme_or_any_of_its_keys() {

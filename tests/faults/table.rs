@@ -55,6 +55,8 @@ pub fn rows() -> Vec<Row> {
         row("reset", Fault::Reset, AWAY),
         row("black_hole", Fault::BlackHole, LOST_IN_THE_NET),
         row("silence", Fault::Silent, SILENT),
+        // The first question has none.
+        row("late", Fault::Late, SILENT),
         row("stalled_at_once", Fault::Stalled(1), SILENT),
         row("stalled_in_the_middle", Fault::Stalled(700), SILENT),
         row("trickle", Fault::Trickle, SILENT),
