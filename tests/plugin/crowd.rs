@@ -13,9 +13,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Instances whose definitions, 10 kB each, are several times what may wait.
 const GREAT_CROWD: usize = 600;
 
-/// Bytes by which they may be larger, at the worst of times, where their agent reads
-/// nothing than where it reads: 2 MiB of definitions wait, and all would be 6 MB.
-const MOST: u64 = 3_500_000;
+/// Bytes by which the plugin is smaller, at the worst of times, where its agent reads nothing
+/// than where it reads and all of them have begun: 3.9 to 5.2 MB in test form, and 1.2 to
+/// 1.6 MB where all of them are defined and wait.
+const SMALLER: u64 = 2_500_000;
 
 fn crowd(server: &Server, size: usize) -> String {
     let address = server.unix_address();
@@ -62,7 +63,10 @@ fn what_an_agent_does_not_take_yet_is_told_later() {
     run.hold();
     std::thread::sleep(Duration::from_secs(5));
     let most = process::peak(run.pid());
-    assert!(most < read + MOST, "{most} bytes, {read} where it is read");
+    assert!(
+        most + SMALLER < read,
+        "{most} bytes, {read} where it is read"
+    );
     run.let_go();
     run.expect(LIMIT, "every instance is up", all_are_up);
     run.with_checker(Checker::assert_clean);
