@@ -8,7 +8,7 @@ use crate::support::{Checker, Kind, Server, process};
 
 const CROWD: usize = 300;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Instances whose definitions, 10 kB each, are several times what may wait.
 const GREAT_CROWD: usize = 600;
