@@ -7,7 +7,7 @@ SOAK_SECONDS ?= 3600
 SOAK_SEED ?= 1
 BENCH_ARGS ?= --sick --peer-exporter debian
 
-.PHONY: help setup build demo test lint bench fuzz soak install uninstall
+.PHONY: help setup build demo test lint bench fuzz soak generated install uninstall
 
 help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench      one collection, the whole plugin beside its targets (BENCH_ARGS), TLS"
 	@echo "make fuzz       each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly toolchain"
 	@echo "make soak       a hundred instances with faults at random for SOAK_SECONDS (3600)"
+	@echo "make generated  write anew what is worked out from the tables and committed"
 	@echo "make setup      install what demo and tests need (they do it themselves)"
 	@echo "make install    put the plugin where this machine's Netdata agent looks (as root)"
 	@echo "make uninstall  take it away again (as root)"
@@ -50,6 +51,11 @@ fuzz:
 soak: setup
 	REDIS_FRAG_SOAK=$(SOAK_SECONDS) REDIS_FRAG_SOAK_SEED=$(SOAK_SEED) \
 		$(CARGO) test --release --locked --test soak -- --nocapture
+
+# Tests work these files out; they compare them otherwise.
+generated:
+	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --lib committed_schema
+	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --test tests -- generated::
 
 # As root there may be no cargo: what was built before is installed then.
 install:

@@ -17,6 +17,7 @@ mod ending;
 mod functions;
 mod fuzzed;
 mod fuzzing;
+mod generated;
 mod hostile;
 mod install;
 mod layers;

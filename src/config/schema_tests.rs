@@ -14,14 +14,13 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/schema.json"
 #[test]
 fn the_committed_schema_is_the_table() {
     let made = serde_json::to_string_pretty(&made()).unwrap() + "\n";
-    if std::env::var_os("WRITE_SCHEMA").is_some() {
+    if std::env::var_os("REDIS_FRAG_WRITE").is_some() {
         std::fs::write(PATH, made).unwrap();
         return;
     }
     assert!(
         made == SCHEMA,
-        "src/config/schema.json is not what the table says; write it anew: \
-         WRITE_SCHEMA=1 cargo test --lib committed_schema"
+        "src/config/schema.json is not what the table says; write it anew: make generated"
     );
 }
 

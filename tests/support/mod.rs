@@ -18,6 +18,7 @@ pub mod checker;
 pub mod cluster;
 pub mod fake;
 pub mod folder;
+pub mod generated;
 pub mod health;
 pub mod huge_pages;
 pub mod names;
