@@ -46,6 +46,10 @@ pub enum Command {
     /// Exit code: 0 fine, 1 warning, 2 critical, 3 could not tell, 64 wrong usage;
     /// of several instances the worst, where 3 counts less than 1 and 2.
     Diagnose(Diagnose),
+    /// Tell what a verdict, an alert, a chart, a risk or a known defect means, and what to do
+    ///
+    /// From the same pages as the guide in docs. Exit code: 0 told, 64 no such thing.
+    Explain(Explain),
     /// Diagnose recorded INFO texts, in the order of their time
     ///
     /// Exit code by the last one, as of diagnose; 3 where a file is no INFO text.
@@ -137,6 +141,15 @@ pub struct Diagnose {
     /// How they are reached
     #[command(flatten)]
     pub access: Access,
+}
+
+/// `redis-frag explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Such as fragmented, redis_frag_ratio, redis_frag.ratio, near_limit, expires-stall-7.2;
+    /// without any, all are listed
+    #[arg(value_name = "VERDICT|ALERT|CONTEXT")]
+    pub topics: Vec<String>,
 }
 
 /// `redis-frag replay`

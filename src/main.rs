@@ -28,7 +28,7 @@ use clap::error::ErrorKind;
 use log::LevelFilter;
 use redis_frag::app::screen::Screen;
 use redis_frag::app::{
-    Failure, check, diagnose, logging, panics, plugin, record, replay, size_classes,
+    Failure, check, diagnose, explain, logging, panics, plugin, record, replay, size_classes,
 };
 use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             }))
         }
         Some(Command::Diagnose(args)) => ended(diagnose::run(&agent, &args, &screen, &mut print)),
+        Some(Command::Explain(args)) => ended(explain::run(&args, &screen(), &mut print)),
         Some(Command::Replay(args)) => ended(replay::run(&args, &screen(), &mut print)),
         Some(Command::SizeClasses(args)) => {
             ended(size_classes::run(&agent, &args, &screen(), &mut print))
@@ -97,7 +98,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     }
     let diagnoses = |word: OsString| {
-        ["diagnose", "replay", "record", "size-classes"]
+        ["diagnose", "explain", "replay", "record", "size-classes"]
             .iter()
             .any(|name| word == *name)
     };

@@ -3,6 +3,7 @@
 //!
 //! Each other subject has a file of its own below `cli/`.
 
+mod explain;
 mod replay;
 mod size_classes;
 mod streams;

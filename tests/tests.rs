@@ -18,6 +18,7 @@ mod functions;
 mod fuzzed;
 mod fuzzing;
 mod generated;
+mod guide;
 mod hostile;
 mod install;
 mod layers;

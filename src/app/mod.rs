@@ -10,6 +10,7 @@ mod configured;
 pub mod diagnose;
 mod discovery;
 mod dyncfg;
+pub mod explain;
 mod fleet;
 mod functions;
 mod given;

@@ -7,6 +7,7 @@ pub mod bar;
 pub mod classes;
 pub mod classes_json;
 pub mod json;
+pub mod markdown;
 pub mod page;
 pub mod summary;
 pub mod text;
