@@ -69,6 +69,7 @@ const PURE: &[&str] = &[
     "app/explain/topics.rs",
     "app/members.rs",
     "app/record/scrub.rs",
+    "app/report/actions.rs",
     "app/report/bar.rs",
     "app/report/classes.rs",
     "app/report/classes_json.rs",

@@ -3,6 +3,7 @@
 //! Pure: data in, text out. Everything that a server or a file name wrote is
 //! cleaned here, once, so that no rendering can let it through.
 
+mod actions;
 pub mod bar;
 pub mod classes;
 pub mod classes_json;

@@ -5,12 +5,13 @@
 
 use std::fmt::Write;
 
-use crate::model::advice::{Action, Advice};
+use crate::model::advice::Advice;
 use crate::model::history::Rates;
 use crate::model::risks;
 use crate::model::text::bytes;
 use crate::model::verdict::{Evidence, Figure, Relation, Severity, Verdict};
 
+use super::actions::{gain, label, title};
 use super::bar::{self, Part};
 use super::page::{BOLD, DIM, Page, Style};
 use super::words::{length, ratio, wrap};
@@ -38,17 +39,28 @@ pub fn report(report: &Report, style: &Style) -> String {
             page.ruled_out(found);
             page.missing(&found.diagnosis.missing);
             page.issues(found);
+            page.more(&topics(found));
         }
         Err(error) => {
             page.head(report, "unreachable", error);
             page.identity(report, None);
             page.missing(&["INFO"]);
+            page.more(&["redis_frag_unreachable"]);
         }
     }
     page.out
 }
 
 impl Page<'_> {
+    /// Where the guide says more.
+    fn more(&mut self, topics: &[&str]) {
+        if !topics.is_empty() {
+            let command = format!("redis-frag explain {}", topics.join(" "));
+            self.title("More");
+            self.hang("", 2, &command, "");
+        }
+    }
+
     fn head(&mut self, report: &Report, verdict: &str, meaning: &str) {
         let severity = report.severity();
         let indent = severity.name().len() + 2;
@@ -296,43 +308,17 @@ fn headline(found: &Found) -> String {
     })
 }
 
-/// Bytes that an action brings back.
-fn gain(found: &Found, action: Action) -> Option<i64> {
-    match action {
-        Action::ActiveDefrag => found.reclaim.active_defrag,
-        Action::MemoryPurge => found.reclaim.memory_purge,
-        Action::Restart => found.reclaim.restart,
-        _ => None,
-    }
-}
-
-/// What the second text of an action is about.
-fn label(action: Action) -> &'static str {
-    match action {
-        Action::Upgrade | Action::MakeRoom | Action::MakeForkRoom => "     how:",
-        Action::CheckSwap => "     run:",
-        _ => "     cost:",
-    }
-}
-
-/// What an action is called in a list.
-fn title(action: Action) -> &'static str {
-    match action {
-        Action::ActiveDefrag => "switch active defrag on",
-        Action::StopDefrag => "switch active defrag off",
-        Action::MemoryPurge => "purge free pages",
-        Action::ScriptFlush => "flush cached scripts",
-        Action::Restart => "restart the server",
-        Action::Upgrade => "upgrade the server",
-        Action::CheckSwap => "check for swap",
-        Action::LeaveSwap => "bring it back from swap",
-        Action::MakeRoom => "make room below the limit",
-        Action::MakeForkRoom => "make room for saves",
-        Action::LowerMaxmemory => "lower maxmemory",
-        Action::SetOvercommit => "let the kernel overcommit",
-        Action::DisableHugePages => "switch huge pages off",
-        Action::Wait => "wait",
-    }
+/// What the guide has a page on: the verdict, what threatens beside it, and defects that
+/// strike.
+fn topics(found: &Found) -> Vec<&'static str> {
+    let verdict = found.diagnosis.verdict;
+    let told = (verdict != Verdict::Healthy).then(|| verdict.name());
+    let risks = found.diagnosis.risks.iter().map(|risk| risk.name);
+    let issues = found.issues.iter().filter(|(_, strikes)| *strikes);
+    told.into_iter()
+        .chain(risks)
+        .chain(issues.map(|(issue, _)| issue.id))
+        .collect()
 }
 
 /// Field, value, and what it was compared with.
@@ -466,7 +452,29 @@ UNKNOWN  unreachable: cannot connect: refused; check address
 
 Missing
   INFO
+
+More
+  redis-frag explain redis_frag_unreachable
 ";
         assert_eq!(report(&gone, &PLAIN), want);
+    }
+
+    /// What the guide has a page on is named, and of one that is well nothing.
+    #[test]
+    fn the_guide_is_named_where_there_is_something_to_explain() {
+        let fragmented = report(&report_on("cache", FRAGMENTED), &PLAIN);
+        assert!(
+            fragmented.ends_with("\nMore\n  redis-frag explain fragmented\n"),
+            "{fragmented}"
+        );
+        let well = FRAGMENTED
+            .replace("530000000", "220000000")
+            .replace("330000000", "20000000")
+            .replace("ratio:2.65", "ratio:1.10");
+        let well = report(&report_on("cache", &well), &PLAIN);
+        assert!(
+            well.contains("healthy") && !well.contains("explain"),
+            "{well}"
+        );
     }
 }
