@@ -2,6 +2,7 @@
 //! health.d, README and the charts cannot drift apart.
 
 mod promises;
+mod readme;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,11 +10,6 @@ use std::path::Path;
 
 use redis_frag::model::chart::Chart;
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
-use redis_frag::model::families::{ALWAYS, FAMILIES};
-use redis_frag::model::risks;
-use redis_frag::model::verdict::Verdict;
-use redis_frag::netdata::functions::{DIAGNOSIS, FUNCTIONS};
-use redis_frag::source::permissions::{FOLLOWING, LINES, RULES, WITHOUT_ACL};
 
 use crate::support::health;
 
@@ -286,142 +282,4 @@ fn rows(text: &str, first: &str) -> Vec<Vec<String>> {
     };
     let tables = text.lines().filter(|line| line.starts_with('|')).map(cells);
     tables.filter(|row| row[0].starts_with(first)).collect()
-}
-
-#[test]
-fn the_readme_lists_every_chart_and_its_dimensions() {
-    let listed: Vec<(String, String)> = rows(&project_file("README.md"), "redis_frag.")
-        .into_iter()
-        .map(|row| (row[0].clone(), row[2].clone()))
-        .collect();
-    let charts: Vec<(String, String)> = CHARTS
-        .iter()
-        .map(|chart| {
-            let names: Vec<&str> = chart.dimensions.iter().map(|d| d.name).collect();
-            // One for each size class there can be.
-            let names = match names.as_slice() {
-                [first, .., last] if names.len() > 20 => vec![*first, "…", *last],
-                _ => names,
-            };
-            (format!("{CONTEXT_PREFIX}.{}", chart.id), names.join(", "))
-        })
-        .collect();
-    assert_eq!(listed, charts);
-}
-
-/// Which charts and alerts a family of `charts:` stands for.
-#[test]
-fn the_readme_tells_what_goes_with_each_family() {
-    let readme = project_file("README.md");
-    let table = readme.split("### Families of charts").nth(1).unwrap();
-    let table = table.split("\n### ").next().unwrap();
-    let listed = rows(table, "").split_off(2);
-    let templates = templates(&project_file("health.d/redis_frag.conf"));
-    let listed_of = |names: Vec<&str>| match names.as_slice() {
-        [] => "none".to_owned(),
-        names => names.join(", "),
-    };
-    let wanted = FAMILIES.map(|family| {
-        let charts = CHARTS.iter().filter(|chart| chart.family == family);
-        let alerts = templates.iter().filter(|t| chart_of(t).family == family);
-        vec![
-            family.to_owned(),
-            listed_of(charts.map(|chart| chart.id).collect()),
-            listed_of(alerts.map(|t| t["template"].as_str()).collect()),
-        ]
-    });
-    assert_eq!(listed, wanted);
-    let unreachable = templates
-        .iter()
-        .find(|t| t["template"] == "redis_frag_unreachable");
-    assert_eq!(chart_of(unreachable.unwrap()).family, ALWAYS);
-}
-
-#[test]
-fn the_readme_lists_every_function() {
-    let listed: Vec<String> = rows(&project_file("README.md"), "redis-frag:")
-        .into_iter()
-        .map(|row| row[0].split(' ').next().unwrap().to_owned())
-        .collect();
-    let mut offered: Vec<&str> = FUNCTIONS.iter().map(|f| f.offer.name).collect();
-    // One has a row for the whole table and one for a single instance.
-    offered.insert(0, DIAGNOSIS.offer.name);
-    assert_eq!(listed, offered);
-}
-
-#[test]
-fn the_readme_lists_every_risk() {
-    let readme = project_file("README.md");
-    let table = readme.split("| risk | when |").nth(1).unwrap();
-    let table = table.split("\n\n").next().unwrap();
-    let listed: Vec<String> = rows(table, "")
-        .into_iter()
-        .map(|row| row[0].clone())
-        .collect();
-    assert_eq!(listed[1..], risks::names().collect::<Vec<_>>());
-}
-
-#[test]
-fn the_readme_lists_every_alert() {
-    let listed: Vec<(String, String)> = rows(&project_file("README.md"), "redis_frag_")
-        .into_iter()
-        .map(|row| (row[0].clone(), row[1].clone()))
-        .collect();
-    let alerts: Vec<(String, String)> = templates(&project_file("health.d/redis_frag.conf"))
-        .into_iter()
-        .map(|template| (template["template"].clone(), template["on"].clone()))
-        .collect();
-    assert_eq!(listed, alerts);
-}
-
-#[test]
-fn the_readme_explains_every_verdict_in_the_order_of_the_rules() {
-    let readme = project_file("README.md");
-    let table = readme
-        .split("## Verdicts")
-        .nth(1)
-        .unwrap()
-        .split("## Alerts")
-        .next()
-        .unwrap();
-    let listed: Vec<String> = rows(table, "")
-        .into_iter()
-        .map(|row| row[0].clone())
-        .collect();
-    let verdicts: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.name()).collect();
-    assert_eq!(listed[2..], verdicts);
-}
-
-/// A text without its line breaks, comment signs and indents.
-fn in_one_line(text: &str) -> String {
-    let words = text.split_whitespace().filter(|word| *word != "#");
-    words.collect::<Vec<_>>().join(" ")
-}
-
-#[test]
-fn the_readme_has_the_permissions_of_every_kind_of_server() {
-    let readme = project_file("README.md");
-    for line in LINES {
-        let told = match line.user() {
-            Some(user) => format!("# {}\n{user}\n", line.servers),
-            None => format!("{}: {WITHOUT_ACL}", line.servers),
-        };
-        let flat = in_one_line(&readme);
-        assert!(
-            readme.contains(&told) || flat.contains(&told),
-            "README misses {told:?}"
-        );
-    }
-    for rule in RULES.iter().chain(FOLLOWING) {
-        let row = format!(
-            "| {} | {} | {} |",
-            rule.name,
-            rule.allows.replace('|', "\\|"),
-            rule.without
-        );
-        assert!(readme.contains(&row), "README misses {row:?}");
-    }
-    let first = LINES.iter().find_map(|line| line.user()).unwrap();
-    let stock = in_one_line(&project_file("conf.d/redis-frag.conf"));
-    assert!(stock.contains(&first), "the stock file misses {first:?}");
 }

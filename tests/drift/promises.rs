@@ -1,4 +1,4 @@
-//! The README's table of promises: each row names tests that are there and run, and the
+//! The table of promises in docs: each row names tests that are there and run, and the
 //! figures it tells are the code's.
 
 use std::collections::BTreeSet;
@@ -11,10 +11,8 @@ use super::{project_file, rows};
 
 /// What is promised, and the names in backticks behind it.
 fn promises() -> Vec<(String, Vec<String>)> {
-    let readme = project_file("README.md");
-    let (_, section) = readme.split_once("\n## Promises\n").unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let [title, line, table @ ..] = &rows(section, "")[..] else {
+    let section = project_file("docs/promises.md");
+    let [title, line, table @ ..] = &rows(&section, "")[..] else {
         panic!("no table of promises");
     };
     assert_eq!(title[1], "held by");
@@ -123,7 +121,7 @@ fn every_promise_names_the_tests_that_hold_it() {
 
 /// How much waits for an agent that does not read, and for how long.
 #[test]
-fn the_readme_has_the_bounds_of_what_waits() {
+fn the_promises_have_the_bounds_of_what_waits() {
     let of = |bytes: usize| {
         assert_eq!(bytes % (1 << 20), 0, "{bytes} are no whole MiB");
         format!("{} MiB of", bytes >> 20)
