@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod configured;
 mod diagnosis;
+mod documents;
 mod drift;
 mod dyncfg;
 mod ending;
