@@ -7,7 +7,7 @@ SOAK_SECONDS ?= 3600
 SOAK_SEED ?= 1
 BENCH_ARGS ?= --sick --peer-exporter debian
 
-.PHONY: help setup build demo test lint bench fuzz soak generated install uninstall
+.PHONY: help setup build demo test lint bench fuzz soak generated deb dist install uninstall
 
 help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
@@ -18,6 +18,8 @@ help:
 	@echo "make soak       a hundred instances with faults at random for SOAK_SECONDS (3600)"
 	@echo "make generated  write anew what is worked out from the tables and committed"
 	@echo "make setup      install what demo and tests need (they do it themselves)"
+	@echo "make deb        a Debian package, in target/debian"
+	@echo "make dist       a tarball with an installer, in target/dist"
 	@echo "make install    put the plugin where this machine's Netdata agent looks (as root)"
 	@echo "make uninstall  take it away again (as root)"
 	@echo "DEMO_ARGS=--keep make demo leaves agent and Redis running for a look"
@@ -56,6 +58,12 @@ soak: setup
 generated:
 	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --lib committed_schema
 	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --test tests -- generated::
+
+deb: build
+	@bash packaging/deb.sh --no-build
+
+dist: build
+	@bash packaging/dist.sh
 
 # As root there may be no cargo: what was built before is installed then.
 install:

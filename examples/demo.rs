@@ -220,6 +220,7 @@ fn agent_with_plugin() -> support::AgentBuilder {
                 .arg(script)
                 .arg("install")
                 .env("BINARY", plugin())
+                .env("LOCAL", "")
                 .env("PLUGINS_DIR", dir.join("plugins"))
                 .env("STOCK_DIR", dir.join("stock"))
                 .env("CONFIG_DIR", dir.join("etc"))

@@ -5,12 +5,18 @@
 #
 # The agent is found by its folders. PREFIX=/opt/netdata names the root of one
 # installed elsewhere; PLUGINS_DIR, STOCK_DIR and CONFIG_DIR name the folders
-# themselves. BINARY is the program to install. The operator's own files, in
-# CONFIG_DIR, are neither written nor removed.
+# themselves. The command, its manual and what shells complete go below LOCAL,
+# /usr/local; LOCAL= leaves them out. BINARY is the program to install. The operator's
+# own files, in CONFIG_DIR, are neither written nor removed.
+#
+# Runs in the source's folder and in what `make dist` packs alike.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-BINARY=${BINARY:-${CARGO_TARGET_DIR:-$here/target}/release/redis-frag}
+packed=$here/redis-frag
+[ -f "$packed" ] || packed=${CARGO_TARGET_DIR:-$here/target}/release/redis-frag
+BINARY=${BINARY:-$packed}
+LOCAL=${LOCAL-/usr/local}
 MARK='redis-frag'
 
 say() { printf '%s\n' "$*"; }
@@ -39,27 +45,30 @@ use_root() {
     ROOT=$1
 }
 
-# MAJOR.MINOR of the agent, or nothing where it cannot be asked.
-agent_version() {
+# The agent's program, or nothing.
+agent_program() {
     local program
     for program in "${NETDATA:-}" "${ROOT:-}/usr/sbin/netdata" "${ROOT:-}/bin/netdata" "$(command -v netdata || true)"; do
         if [ -x "$program" ]; then
-            "$program" -V 2>/dev/null | sed -n 's/^netdata v\{0,1\}\([0-9]*\.[0-9]*\).*/\1/p' | head -n 1
+            printf '%s\n' "$program"
             return
         fi
     done
 }
 
-# Agents before 1.43 log an error for every summary: line.
-knows_summary() {
-    local version=$1
-    [ -z "$version" ] && return 1
-    [ "${version%%.*}" -gt 1 ] || [ "${version##*.}" -ge 43 ]
+# A program that does not run here must not take the place of one that does.
+must_run() {
+    [ -x "$BINARY" ] || die "no program at $BINARY; run: cargo build --release"
+    "$BINARY" --version >/dev/null 2>&1 && return
+    local needs='' has
+    [ ! -f "$here/packaging/needs" ] || needs=$(cat "$here/packaging/needs")
+    has="$(uname -m), $( (getconf GNU_LIBC_VERSION 2>/dev/null || echo 'no glibc'))"
+    die "$BINARY does not run on this machine (${has}); it needs ${needs:-another one}; build it here: cargo build --release"
 }
 
 # A file of this name that is somebody else's is left alone.
 ours_or_absent() {
-    [ ! -e "$1" ] || head -c 2000 "$1" | grep -qa "$MARK" || die "$1 is not redis-frag's; move it away first"
+    [ ! -e "$1" ] || grep -qa "$MARK" "$1" || die "$1 is not redis-frag's; move it away first"
 }
 
 # Written beside its place and moved over it, so that nothing is ever half there
@@ -76,21 +85,27 @@ paths() {
     plugin=$PLUGINS_DIR/redis-frag.plugin
     stock=$STOCK_DIR/redis-frag.conf
     health=$STOCK_DIR/health.d/redis_frag.conf
+    # What is below LOCAL: from, to, mode.
+    local_files=()
+    [ -n "$LOCAL" ] || return 0
+    local_files=(
+        "$BINARY" "$LOCAL/bin/redis-frag" 0755
+        "$here/packaging/man/redis-frag.1" "$LOCAL/share/man/man1/redis-frag.1" 0644
+        "$here/packaging/completions/redis-frag.bash" "$LOCAL/share/bash-completion/completions/redis-frag" 0644
+        "$here/packaging/completions/_redis-frag" "$LOCAL/share/zsh/site-functions/_redis-frag" 0644
+        "$here/packaging/completions/redis-frag.fish" "$LOCAL/share/fish/vendor_completions.d/redis-frag.fish" 0644
+    )
 }
 
 do_install() {
-    [ -x "$BINARY" ] || die "no program at $BINARY; run: cargo build --release"
+    must_run
+    local i version
+    for ((i = 1; i < ${#local_files[@]}; i += 3)); do ours_or_absent "${local_files[i]}"; done
     ours_or_absent "$stock"
     ours_or_absent "$health"
-    local version
-    version=$(agent_version)
     alerts=$(mktemp)
     trap 'rm -f "$alerts"' EXIT
-    if knows_summary "$version"; then
-        cat "$here/health.d/redis_frag.conf" >"$alerts"
-    else
-        grep -v '^ *summary:' "$here/health.d/redis_frag.conf" >"$alerts"
-    fi
+    version=$(sh "$here/packaging/alerts.sh" "$here/health.d/redis_frag.conf" "$alerts" "$(agent_program)")
     put "$BINARY" "$plugin" 0755
     # As Netdata's own plugins: run by its group, changed by root alone.
     if [ "$(id -u)" = 0 ] && getent group netdata >/dev/null; then
@@ -98,6 +113,9 @@ do_install() {
     fi
     put "$here/conf.d/redis-frag.conf" "$stock" 0644
     put "$alerts" "$health" 0644
+    for ((i = 0; i < ${#local_files[@]}; i += 3)); do
+        put "${local_files[i]}" "${local_files[i + 1]}" "${local_files[i + 2]}"
+    done
     say ""
     say "Agent: ${version:-version unknown}. To start: systemctl restart netdata (or: service netdata restart)"
     say "To configure: cp $stock $CONFIG_DIR/ and edit it there, then restart the agent"
@@ -105,10 +123,11 @@ do_install() {
 }
 
 do_uninstall() {
-    local file found=no
-    ours_or_absent "$stock"
-    ours_or_absent "$health"
-    for file in "$plugin" "$stock" "$health"; do
+    local i file found=no files
+    files=("$plugin" "$stock" "$health")
+    for ((i = 1; i < ${#local_files[@]}; i += 3)); do files+=("${local_files[i]}"); done
+    for file in "${files[@]}"; do ours_or_absent "$file"; done
+    for file in "${files[@]}"; do
         [ -e "$file" ] || continue
         rm -f "$file"
         found=yes

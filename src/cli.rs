@@ -1,16 +1,21 @@
 //! Arguments, as clap reads them. Types only.
 
+pub mod examples;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+/// The version, and in a release build the commit behind it; see packaging/build.rs.
+pub const VERSION: &str = env!("REDIS_FRAG_VERSION");
 
 /// Says where the memory of a Redis went and what would bring it back.
 ///
 /// Without a command it is a plugin of a Netdata agent: it watches the configured
 /// instances, and writes charts to stdout until stdin ends.
 #[derive(Debug, Parser)]
-#[command(name = "redis-frag", version, args_conflicts_with_subcommands = true)]
+#[command(name = "redis-frag", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = examples::PROGRAM)]
 pub struct Cli {
     /// Seconds between collections, as the agent gives them
     #[arg(value_name = "UPDATE_EVERY", value_parser = clap::value_parser!(u32).range(1..=86_400))]
@@ -32,6 +37,7 @@ pub enum Command {
     ///
     /// Exit code: 0 without an error, 1 with one; with --connect also 1 where a job
     /// does not answer.
+    #[command(after_long_help = examples::CHECK_CONFIG)]
     CheckConfig {
         /// Try each job once, and tell how far that leads: reachable, authenticated,
         /// permitted, and what server it is
@@ -45,25 +51,30 @@ pub enum Command {
     ///
     /// Exit code: 0 fine, 1 warning, 2 critical, 3 could not tell, 64 wrong usage;
     /// of several instances the worst, where 3 counts less than 1 and 2.
+    #[command(after_long_help = examples::DIAGNOSE)]
     Diagnose(Diagnose),
     /// Tell what a verdict, an alert, a chart, a risk or a known defect means, and what to do
     ///
     /// From the same pages as the guide in docs. Exit code: 0 told, 64 no such thing.
+    #[command(after_long_help = examples::EXPLAIN)]
     Explain(Explain),
     /// Diagnose recorded INFO texts, in the order of their time
     ///
     /// Exit code by the last one, as of diagnose; 3 where a file is no INFO text.
+    #[command(after_long_help = examples::REPLAY)]
     Replay(Replay),
     /// Record an instance for replay, without secrets
     ///
     /// Kept: numbers, and what names server, version and allocator. Left out: all
     /// other texts, ports and process ids; run ids are numbered. Exit code: 0
     /// recorded, 3 not, 64 wrong usage.
+    #[command(after_long_help = examples::RECORD)]
     Record(Record),
     /// Say which sizes of allocations waste an instance's memory
     ///
     /// Asks once for MEMORY MALLOC-STATS, which blocks the server for about a
     /// millisecond. Exit code: 0 told, 3 could not tell, 64 wrong usage.
+    #[command(after_long_help = examples::SIZE_CLASSES)]
     SizeClasses(SizeClasses),
 }
 

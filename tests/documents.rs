@@ -117,12 +117,21 @@ impl Reader {
         let line = line
             .replace("127.0.0.1:6379", &host)
             .replace("unix:///run/redis/cache.sock", &self.server.unix_address())
+            .replace(
+                "/run/redis/cache.sock",
+                &self.server.socket().display().to_string(),
+            )
+            .replace("redis-cli", &format!("redis-cli -p {}", self.server.port()))
             .replace(PLUGIN, "redis-frag")
             .replace(CONFIG, &self.path("etc").display().to_string())
             .replace("DIR", &self.path("recording").display().to_string())
-            .replace("--for 60s", "--for 1s");
+            .replace("--for 60s", "--for 1s")
+            .replace("--for 5m --every 5s", "--for 1s --every 500ms");
         if line.contains("--watch") {
             format!("timeout --preserve-status -s INT 3 {line}")
+        } else if line == "redis-frag 1" {
+            // As long as its stdin is open, as an agent's is.
+            format!("sleep 3 | {line}")
         } else {
             line
         }
@@ -231,4 +240,48 @@ fn every_configuration_that_is_shown_is_understood() {
         }
     }
     assert!(all > 4, "only {all} were shown");
+}
+
+/// The lines to type of a help, which begin with two spaces.
+fn examples(help: &str) -> Vec<String> {
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+    let lines = examples
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("  "));
+    let typed = lines.filter_map(|line| line.strip_prefix("  "));
+    let typed = typed.filter(|line| !line.starts_with(' '));
+    typed.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_example_that_the_help_shows_does_what_it_should() {
+    let reader = Reader::new();
+    reader.server.fill(1_000_000);
+    fs::copy(
+        reader.path("etc/redis-frag.conf"),
+        reader.path("redis-frag.conf"),
+    )
+    .unwrap();
+    let mut all = 0;
+    for command in [
+        "",
+        "check-config",
+        "diagnose",
+        "explain",
+        "record",
+        "replay",
+        "size-classes",
+    ] {
+        let help = reader.types(&format!("redis-frag {command} --help"));
+        let examples = examples(&help);
+        assert!(examples.len() > 1, "{command}: {help}");
+        for example in examples {
+            assert!(example.contains("redis-frag"), "{command}: {example}");
+            reader.types(&example);
+            all += 1;
+        }
+        let short = reader.types(&format!("redis-frag {command} -h"));
+        assert!(!short.contains("Examples:"), "-h is the short one");
+    }
+    assert!(all > 15, "only {all} examples");
 }

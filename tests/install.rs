@@ -1,5 +1,5 @@
-//! `packaging/install.sh`: puts three files where an agent looks, takes exactly
-//! them back, and touches nothing of the operator's.
+//! `packaging/install.sh`: puts three files where an agent looks and five where people and
+//! shells do, takes exactly them back, and touches nothing of the operator's.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -46,6 +46,7 @@ impl Machine {
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install.sh"))
             .arg(word)
             .env("PREFIX", self.root.path())
+            .env("LOCAL", self.path("usr/local"))
             .env("BINARY", env!("CARGO_BIN_EXE_redis-frag"))
             .output()
             .unwrap()
@@ -75,17 +76,23 @@ impl Machine {
         files
     }
 
-    fn installed(&self) -> [String; 3] {
+    fn installed(&self) -> [String; 8] {
         [
-            format!("{}/redis-frag.plugin", self.plugins),
-            "usr/lib/netdata/conf.d/redis-frag.conf".to_owned(),
-            "usr/lib/netdata/conf.d/health.d/redis_frag.conf".to_owned(),
+            &format!("{}/redis-frag.plugin", self.plugins),
+            "usr/lib/netdata/conf.d/redis-frag.conf",
+            "usr/lib/netdata/conf.d/health.d/redis_frag.conf",
+            "usr/local/bin/redis-frag",
+            "usr/local/share/man/man1/redis-frag.1",
+            "usr/local/share/bash-completion/completions/redis-frag",
+            "usr/local/share/zsh/site-functions/_redis-frag",
+            "usr/local/share/fish/vendor_completions.d/redis-frag.fish",
         ]
+        .map(str::to_owned)
     }
 }
 
 #[test]
-fn three_files_come_and_go_again_in_either_layout() {
+fn what_is_installed_comes_and_goes_again_in_either_layout() {
     for plugins in [OF_NETDATA, OF_DEBIAN] {
         let machine = Machine::new(plugins, "v2.10.0");
         let before = machine.files();
@@ -130,7 +137,7 @@ fn the_operators_files_are_neither_written_nor_removed() {
 #[test]
 fn somebody_elses_file_in_the_way_is_left_and_told() {
     let machine = Machine::new(OF_DEBIAN, "v1.37.1");
-    let [_, stock, _] = machine.installed();
+    let [_, stock, ..] = machine.installed();
     fs::write(machine.path(&stock), "somebody else's").unwrap();
     let before = machine.files();
     for word in ["install", "uninstall"] {
@@ -180,4 +187,46 @@ fn without_an_agent_the_script_says_what_to_name() {
         !output.status.success() && said.contains("correct PREFIX"),
         "{said}"
     );
+}
+
+/// A second operator's program of our name, or one that does not run, stops it before
+/// anything is changed.
+#[test]
+fn a_program_that_does_not_run_here_replaces_none_that_does() {
+    let machine = Machine::new(OF_DEBIAN, "v1.37.1");
+    let other = machine.path("other");
+    fs::write(&other, "#!/nowhere/redis-frag\n").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = machine.files();
+    let output = Command::new("bash")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install.sh"))
+        .arg("install")
+        .env("PREFIX", machine.root.path())
+        .env("LOCAL", machine.path("usr/local"))
+        .env("BINARY", &other)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("does not run on this machine"),
+        "{said}"
+    );
+    assert_eq!(machine.files(), before);
+}
+
+/// An agent's own files are enough where nobody is to have the command.
+#[test]
+fn without_a_place_for_the_command_the_agent_gets_its_files_alone() {
+    let machine = Machine::new(OF_DEBIAN, "v1.37.1");
+    let before = machine.files();
+    let output = Command::new("bash")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install.sh"))
+        .arg("install")
+        .env("PREFIX", machine.root.path())
+        .env("LOCAL", "")
+        .env("BINARY", env!("CARGO_BIN_EXE_redis-frag"))
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(machine.files().len(), before.len() + 3);
 }

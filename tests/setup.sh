@@ -58,6 +58,8 @@ missing_packages() {
     # Found by its folder, whatever the machine's architecture is.
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
     command -v strace >/dev/null || echo strace
+    # Only who may change a root can make one.
+    [[ $(id -u) != 0 ]] || command -v debootstrap >/dev/null || echo debootstrap
     command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
     # Only a download needs these.
     if [[ -n $(missing_wheels) ]]; then
@@ -170,6 +172,27 @@ verify_all() {
         say "warning: the tests were written against netdata 1.37"
 }
 
+# --- A bare system ------------------------------------------------------------
+
+# In which the Debian package is installed and taken away again: a system with nothing on
+# it but a Netdata agent. Needs root; the tests that want it are skipped without it.
+make_root() {
+    local root=${servers%/*}/test-root site release said
+    [[ $(id -u) = 0 && ! -e $root/usr/sbin/netdata ]] || return 0
+    command -v debootstrap >/dev/null || return 0
+    # Where this machine's own packages come from.
+    read -r site release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+        grep -v -e '-updates' -e '-security' -e '-backports') || return 0
+    say "making a bare $release system in $root; this takes half a minute, once"
+    rm -rf "$root" "$root.new"
+    if said=$(debootstrap --variant=minbase --include=netdata-core "$release" "$root.new" "$site" 2>&1); then
+        mv "$root.new" "$root"
+    else
+        rm -rf "$root.new"
+        say "no bare system could be made; tests of the package are skipped: ${said##*$'\n'}"
+    fi
+}
+
 # -----------------------------------------------------------------------------
 
 # All named by hand: nothing to bring, wherever this is.
@@ -193,6 +216,8 @@ if [[ ${#packages[@]} -gt 0 ]]; then
 else
     say "Debian packages: all there"
 fi
+
+make_root
 
 if [[ -n $(missing_wheels) ]]; then
     work=$(mktemp -d)

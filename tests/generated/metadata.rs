@@ -1,0 +1,1 @@
+//! metadata.yaml: in the form of Netdata's integrations.
