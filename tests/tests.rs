@@ -32,6 +32,7 @@ mod streaming;
 mod support;
 mod tls;
 mod topology;
+mod version;
 mod watching;
 
 #[path = "support/checker_tests.rs"]

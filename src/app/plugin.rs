@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::cli;
 use crate::config::load::Loaded;
 use crate::netdata::agent::{Agent, Feature};
 use crate::netdata::link::{self, Ended, Writer};
@@ -73,6 +74,7 @@ pub fn run(agent: &Agent, interval: Option<u32>) -> Result<(), PluginError> {
     // Before anything that may take its time.
     let parent = parent_id();
     logging::detach()?;
+    log::info!("redis-frag {}", cli::VERSION);
     log::debug!("told by the agent: {agent:?}");
     let interval = interval.or(agent.update_every).unwrap_or(1);
     raise_descriptors();
