@@ -456,6 +456,8 @@ mod tests {
         stock.lines().map(take).collect()
     }
 
+    const METADATA: &str = include_str!("../../metadata.yaml");
+
     #[test]
     fn every_key_has_its_example_in_the_stock_file_and_every_example_is_right() {
         let text = stock_examples();
@@ -479,6 +481,15 @@ mod tests {
                 let entry = format!("  - {key}:");
                 let has = |line: &str| line.starts_with(&start) || line.starts_with(&entry);
                 assert!(text.lines().any(has), "no example of {start:?} in\n{text}");
+                let listed = METADATA.lines().any(|line| {
+                    let name = line.trim().strip_prefix("- name: ");
+                    name.is_some_and(|name| name.rsplit('.').next() == Some(key))
+                });
+                let groups = ["jobs", "discovery", "thresholds", "sentinel"];
+                assert!(
+                    listed || groups.contains(key),
+                    "metadata.yaml does not list {key}"
+                );
             }
         }
     }

@@ -1,1 +1,542 @@
-//! metadata.yaml: in the form of Netdata's integrations.
+//! metadata.yaml: what Netdata's integrations show of a collector, worked out from the
+//! tables of charts, options, alerts and functions. Prose stands in `metadata.in.yaml`.
+//!
+//! The form is that of integrations/schemas/collector.json and shared.json of netdata/netdata
+//! 04b1cf5427.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use redis_frag::config::schema::SCHEMA;
+use redis_frag::model::chart::Kind;
+use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX, LABELS};
+use redis_frag::netdata::functions::{self, FUNCTIONS};
+use redis_frag::netdata::table::{Colour, table};
+use redis_frag::netdata::{classes, diagnosis};
+use redis_frag::source::permissions::LINES;
+use serde_json::{Map, Value, json};
+
+use crate::support::generated::hold;
+
+const PROSE: &str = include_str!("metadata.in.yaml");
+
+/// What each label of a chart says, and those of members of a cluster or of Sentinels.
+const LABELS_SAY: &[(&str, &str)] = &[
+    ("instance", "The job's name."),
+    ("address", "Where it listens, without credentials."),
+    ("server", "Redis, Valkey, KeyDB or what it calls itself."),
+    ("version", "The server's own version."),
+    ("allocator", "Its memory allocator, with version."),
+    (
+        "limited_by",
+        "Which limit of memory is the least: a cgroup's or the machine's.",
+    ),
+    (
+        "shard",
+        "Of a member of a cluster: the slots of its shard when it was first seen; with Sentinel the primary's name.",
+    ),
+    ("role", "Of a member: primary or replica."),
+    ("node_id", "Of a member of a cluster: its id there."),
+];
+
+/// A text as YAML has it between quotes, which is as JSON has it.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// The fields of an entry of a list, each on a line; deeper ones are indented already.
+fn entry(fields: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (number, (key, value)) in fields.iter().enumerate() {
+        let mark = if number == 0 { "- " } else { "  " };
+        let space = if value.starts_with('\n') || value.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        writeln!(text, "{mark}{key}:{space}{value}").unwrap();
+    }
+    text
+}
+
+/// A text of a list, so much deeper.
+fn below(text: &str, spaces: usize) -> String {
+    let indent = " ".repeat(spaces);
+    let lines = text.lines().map(|line| format!("\n{indent}{line}"));
+    lines
+        .collect::<String>()
+        .replace(&format!("\n{indent}\n"), "\n\n")
+}
+
+/// The keys of a job, as the dashboard's form has them: by its pages, in their order.
+fn options() -> String {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let properties = schema["jsonSchema"]["properties"].as_object().unwrap();
+    let mut text = String::new();
+    for tab in schema["uiSchema"]["ui:options"]["tabs"].as_array().unwrap() {
+        let group = tab["title"].as_str().unwrap();
+        for key in tab["fields"].as_array().unwrap() {
+            let key = key.as_str().unwrap();
+            text += &option(key, &properties[key], group);
+        }
+    }
+    text
+}
+
+fn option(name: &str, says: &Value, group: &str) -> String {
+    if let Some(deeper) = says["properties"].as_object() {
+        let each = deeper
+            .iter()
+            .map(|(key, says)| option(&format!("{name}.{key}"), says, group));
+        return each.collect();
+    }
+    let default = match &says["default"] {
+        Value::Null => "\"\"".to_owned(),
+        value => value.to_string(),
+    };
+    entry(&[
+        ("name", name.to_owned()),
+        ("description", quoted(says["description"].as_str().unwrap())),
+        ("default_value", default),
+        ("required", (name == "address").to_string()),
+        ("group", group.to_owned()),
+    ])
+}
+
+/// The examples of the stock file: a comment, and the jobs below it.
+fn examples() -> String {
+    let stock = include_str!("../../conf.d/redis-frag.conf");
+    let (before, jobs) = stock.split_once("\n#jobs:\n").unwrap();
+    let shared = before.rsplit_once("\n#x-fleet").unwrap().1;
+    let bare = |text: &str| -> String {
+        let lines = text.lines().filter_map(|line| {
+            let bare = line.trim_start();
+            let kept = bare
+                .strip_prefix('#')
+                .filter(|rest| !rest.starts_with(' '))?;
+            Some(" ".repeat(line.len() - bare.len()) + kept + "\n")
+        });
+        lines.collect()
+    };
+    let mut text = String::new();
+    for block in jobs.split("\n\n") {
+        let says = block.lines().filter_map(|line| line.strip_prefix("# "));
+        let says = says.collect::<Vec<_>>().join(" ");
+        let mut config = format!("jobs:\n{}", bare(block));
+        if config.contains("*fleet") {
+            config = bare(&format!("#x-fleet{shared}")) + &config;
+        }
+        let name = says.split([':', '.', ',']).next().unwrap();
+        text += &entry(&[
+            ("name", quoted(name)),
+            ("description", quoted(&says)),
+            ("config", format!("|{}", below(&config, 4))),
+        ]);
+    }
+    text
+}
+
+fn alerts() -> String {
+    let health = include_str!("../../health.d/redis_frag.conf");
+    let mut text = String::new();
+    let (mut name, mut on) = ("", "");
+    for line in health
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+    {
+        match line {
+            ("template", value) => name = value,
+            ("on", value) => on = value.trim(),
+            ("info", value) => {
+                text += &entry(&[
+                    ("name", name.to_owned()),
+                    ("link", "health.d/redis_frag.conf".to_owned()),
+                    ("metric", on.to_owned()),
+                    ("info", quoted(value)),
+                ]);
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+fn functions() -> String {
+    let mut text = String::new();
+    for function in FUNCTIONS {
+        let of_classes = function.needs_instance;
+        let columns = if of_classes {
+            table(classes::COLUMNS, &[], |_| Colour::Normal).0
+        } else {
+            table(diagnosis::COLUMNS, &[], |_| Colour::Normal).0
+        };
+        let mut columns: Vec<(&String, &Value)> = columns.as_object().unwrap().iter().collect();
+        columns.sort_by_key(|(_, column)| column["index"].as_u64());
+        let columns: String = columns
+            .iter()
+            .map(|(_, column)| {
+                let mut fields = vec![
+                    ("name", quoted(column["name"].as_str().unwrap())),
+                    ("type", column["type"].as_str().unwrap().to_owned()),
+                    ("unit", quoted(column["units"].as_str().unwrap_or(""))),
+                ];
+                if column["visible"] == json!(false) {
+                    fields.push(("visibility", "hidden".to_owned()));
+                }
+                entry(&fields)
+            })
+            .collect();
+        let info = functions::info(function, &[]);
+        let parameters: String = info["required_params"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|parameter| {
+                entry(&[
+                    ("id", parameter["id"].as_str().unwrap().to_owned()),
+                    ("name", quoted(parameter["name"].as_str().unwrap())),
+                    ("description", quoted(parameter["help"].as_str().unwrap())),
+                    ("type", parameter["type"].as_str().unwrap().to_owned()),
+                    ("required", of_classes.to_string()),
+                    ("default", quoted("")),
+                    ("options", "[]".to_owned()),
+                ])
+            })
+            .collect();
+        let name = function.offer.name.rsplit(':').next().unwrap();
+        let title = name.replace('-', " ");
+        let performance = if of_classes {
+            "Asks the server once for MEMORY MALLOC-STATS, which blocks it for about a millisecond, at most once in ten seconds."
+        } else {
+            "Asks no server: answers from what was collected last."
+        };
+        text += &entry(&[
+            ("id", name.to_owned()),
+            ("name", quoted(&(title[..1].to_uppercase() + &title[1..]))),
+            ("description", quoted(function.offer.help)),
+            ("parameters", below(&parameters, 4)),
+            (
+                "returns",
+                format!(
+                    "\n    description: {}\n    columns:{}",
+                    quoted("One row for each, the worst first."),
+                    below(&columns, 6)
+                ),
+            ),
+            ("performance", quoted(performance)),
+            (
+                "security",
+                quoted("No keys, values or credentials; names of instances and their addresses."),
+            ),
+            (
+                "availability",
+                quoted(
+                    "Once there is an instance. Netdata 1.37 shows functions through Netdata Cloud alone.",
+                ),
+            ),
+        ]);
+    }
+    text
+}
+
+fn labels() -> String {
+    let one = |(name, says): &(&str, &str)| {
+        entry(&[("name", (*name).to_owned()), ("description", quoted(says))])
+    };
+    LABELS_SAY.iter().map(one).collect()
+}
+
+fn metrics() -> String {
+    let mut text = String::new();
+    for chart in CHARTS {
+        let drawn = match chart.kind {
+            Kind::Line => "line",
+            Kind::Area => "area",
+            Kind::Stacked => "stacked",
+        };
+        let names: Vec<&str> = if chart.dimensions.len() > 20 {
+            vec!["a dimension per size class"]
+        } else {
+            chart.dimensions.iter().map(|d| d.name).collect()
+        };
+        let names: String = names
+            .iter()
+            .map(|name| format!("- name: {}\n", quoted(name)))
+            .collect();
+        text += &entry(&[
+            ("name", format!("{CONTEXT_PREFIX}.{}", chart.id)),
+            ("description", quoted(chart.title)),
+            ("unit", chart.units.to_owned()),
+            ("chart_type", drawn.to_owned()),
+            ("dimensions", below(&names, 4)),
+        ]);
+    }
+    text
+}
+
+/// The file as the tables have it.
+fn made() -> String {
+    let acl = LINES.iter().filter_map(|line| {
+        let user = line.user()?;
+        Some(format!("# {}\n{user}\n", line.servers))
+    });
+    let parts = [
+        ("@ACL@", acl.collect()),
+        ("@OPTIONS@", options()),
+        ("@EXAMPLES@", examples()),
+        ("@ALERTS@", alerts()),
+        ("@FUNCTIONS@", functions()),
+        ("@LABELS@", labels()),
+        ("@METRICS@", metrics()),
+    ];
+    let mut text = String::new();
+    for line in PROSE.lines() {
+        let part = parts.iter().find(|(name, _)| line.trim() == *name);
+        match part {
+            Some((_, part)) => text += &below(part, line.len() - line.trim_start().len())[1..],
+            None => text += line,
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn read(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[test]
+fn the_metadata_are_those_of_the_tables() {
+    hold("metadata.yaml", &made());
+}
+
+/// Keys that must be there, and those that may, at the places of the schema that are used.
+const FORM: &[(&str, &[&str], &[&str])] = &[
+    ("", &["plugin_name", "modules"], &[]),
+    (
+        "modules/0",
+        &[
+            "meta",
+            "overview",
+            "setup",
+            "troubleshooting",
+            "alerts",
+            "metrics",
+        ],
+        &["functions"],
+    ),
+    (
+        "modules/0/meta",
+        &[
+            "plugin_name",
+            "module_name",
+            "monitored_instance",
+            "keywords",
+            "related_resources",
+            "info_provided_to_referring_integrations",
+        ],
+        &["community"],
+    ),
+    (
+        "modules/0/meta/monitored_instance",
+        &["name", "link", "categories", "icon_filename"],
+        &[],
+    ),
+    (
+        "modules/0/overview",
+        &[
+            "data_collection",
+            "supported_platforms",
+            "multi_instance",
+            "additional_permissions",
+            "default_behavior",
+        ],
+        &[],
+    ),
+    (
+        "modules/0/overview/default_behavior",
+        &["auto_detection", "limits", "performance_impact"],
+        &[],
+    ),
+    ("modules/0/setup", &["prerequisites", "configuration"], &[]),
+    (
+        "modules/0/setup/configuration",
+        &["file", "options", "examples"],
+        &[],
+    ),
+    (
+        "modules/0/setup/configuration/options/list/*",
+        &["name", "description", "default_value", "required"],
+        &["group"],
+    ),
+    (
+        "modules/0/setup/configuration/examples/list/*",
+        &["name", "description", "config"],
+        &[],
+    ),
+    (
+        "modules/0/troubleshooting/problems/list/*",
+        &["name", "description"],
+        &[],
+    ),
+    (
+        "modules/0/alerts/*",
+        &["name", "link", "metric", "info"],
+        &[],
+    ),
+    (
+        "modules/0/functions/list/*",
+        &[
+            "id",
+            "name",
+            "description",
+            "parameters",
+            "returns",
+            "performance",
+            "security",
+            "availability",
+        ],
+        &[],
+    ),
+    (
+        "modules/0/functions/list/*/returns/columns/*",
+        &["name", "type", "unit"],
+        &["visibility"],
+    ),
+    (
+        "modules/0/functions/list/*/parameters/*",
+        &[
+            "id",
+            "name",
+            "description",
+            "type",
+            "required",
+            "default",
+            "options",
+        ],
+        &[],
+    ),
+    (
+        "modules/0/metrics",
+        &["folding", "description", "availability", "scopes"],
+        &[],
+    ),
+    (
+        "modules/0/metrics/scopes/*",
+        &["name", "description", "labels", "metrics"],
+        &[],
+    ),
+    (
+        "modules/0/metrics/scopes/*/labels/*",
+        &["name", "description"],
+        &[],
+    ),
+    (
+        "modules/0/metrics/scopes/*/metrics/*",
+        &["name", "description", "unit", "chart_type", "dimensions"],
+        &[],
+    ),
+];
+
+/// What is at a path; `*` are all of a list.
+fn at<'a>(value: &'a Value, path: &str) -> Vec<&'a Value> {
+    let mut found = vec![value];
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        found = found
+            .into_iter()
+            .flat_map(|value| match step {
+                "*" => value.as_array().unwrap().iter().collect(),
+                _ => match value {
+                    Value::Array(list) => vec![&list[step.parse::<usize>().unwrap()]],
+                    _ => vec![&value[step]],
+                },
+            })
+            .collect();
+    }
+    found
+}
+
+/// What Netdata reads it with takes these words for true and false (YAML 1.1).
+#[test]
+fn no_name_is_taken_for_a_truth() {
+    for line in made().lines() {
+        let value = line.trim().rsplit_once(": ").map(|(_, value)| value);
+        for word in ["y", "n", "yes", "no", "on", "off"] {
+            assert_ne!(value, Some(word), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_metadata_have_the_form_of_integrations() {
+    let read = read(&made());
+    for (path, must, may) in FORM {
+        let found = at(&read, path);
+        assert!(!found.is_empty(), "nothing at {path}");
+        for value in found {
+            let map: &Map<String, Value> = value
+                .as_object()
+                .unwrap_or_else(|| panic!("{path}: {value}"));
+            for key in *must {
+                assert!(map.contains_key(*key), "{path} misses {key}: {value}");
+            }
+            for key in map.keys() {
+                let known = must.contains(&key.as_str()) || may.contains(&key.as_str());
+                assert!(known, "{path} has a {key}: {value}");
+            }
+        }
+    }
+    let texts = at(
+        &read,
+        "modules/0/setup/configuration/options/list/*/description",
+    );
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.as_str().is_some_and(|text| text.len() > 10))
+    );
+}
+
+#[test]
+fn nothing_that_the_tables_have_is_missing_from_the_metadata() {
+    let read = read(&made());
+    let count = |path| at(&read, path).len();
+    assert_eq!(count("modules/0/metrics/scopes/*/metrics/*"), CHARTS.len());
+    assert_eq!(count("modules/0/functions/list/*"), FUNCTIONS.len());
+    assert_eq!(count("modules/0/alerts/*"), 13);
+    let labels: Vec<&str> = LABELS_SAY.iter().map(|(label, _)| *label).collect();
+    assert_eq!(labels[..LABELS.len()], *LABELS);
+    let examples = at(
+        &read,
+        "modules/0/setup/configuration/examples/list/*/config",
+    );
+    assert!(examples.len() > 6, "{examples:?}");
+    // Each is a configuration that is understood.
+    for example in examples {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("redis-frag.conf");
+        std::fs::write(&file, example.as_str().unwrap()).unwrap();
+        std::fs::create_dir(folder.path().join("vnodes")).unwrap();
+        let node = "- hostname: db-01\n  guid: 11111111-2222-3333-4444-555555555555\n";
+        std::fs::write(folder.path().join("vnodes/a.conf"), node).unwrap();
+        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_redis-frag"))
+            .arg("check-config")
+            .arg(&file)
+            .env("NETDATA_USER_CONFIG_DIR", folder.path())
+            .env("NETDATA_STOCK_CONFIG_DIR", folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{example}\n{said}");
+    }
+    for option in at(&read, "modules/0/setup/configuration/options/list/*/name") {
+        let key = option.as_str().unwrap().rsplit('.').next().unwrap();
+        let stock = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("conf.d/redis-frag.conf"),
+        );
+        assert!(
+            stock.unwrap().contains(key),
+            "the stock file does not know {key}"
+        );
+    }
+}
