@@ -16,6 +16,7 @@ use crate::netdata::agent::Agent;
 use crate::source::claims::ProcessId;
 use crate::source::trouble::Trouble;
 
+use super::live;
 use super::report::{self, Report, json, summary, words};
 use super::screen::Screen;
 use super::target::{self, Origin, Target};
@@ -27,10 +28,6 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// What is told where nobody named an instance and none is there.
 const NONE_FOUND: &str = "no instance found: nothing listens at the usual addresses of this \
                           machine; name one: redis-frag diagnose HOST:PORT";
-
-/// Hides and shows the cursor of a terminal; clears it.
-const BEGIN: &str = "\u{1b}[?25l\u{1b}[2J";
-const END: &str = "\u{1b}[?25h\n";
 
 /// Diagnoses what the arguments name and returns the exit code.
 ///
@@ -44,6 +41,9 @@ pub fn run(
 ) -> Result<u8, Failure> {
     let targets = target::all(agent, &args.targets, &args.access, args.malloc_stats)?;
     block_on(async {
+        if args.watch && screen().moves && !args.json {
+            return live::run(targets, args.interval, screen, out).await;
+        }
         if args.watch {
             return watch(targets, args, screen, out).await;
         }
@@ -66,12 +66,8 @@ async fn watch(
     let cannot = |error: std::io::Error| Failure::Unable(format!("no signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let redraws = screen().terminal && !args.json;
     let mut due = interval(Duration::from_secs(u64::from(args.interval)));
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if redraws {
-        out(BEGIN);
-    }
     loop {
         let next = async {
             due.tick().await;
@@ -88,9 +84,6 @@ async fn watch(
         if !out(&in_watch(&reports, args, &screen())) {
             break;
         }
-    }
-    if redraws {
-        out(END);
     }
     Ok(0)
 }
@@ -109,12 +102,8 @@ fn in_watch(reports: &[Report], args: &cli::Diagnose, screen: &Screen) -> String
         text.push('\n');
     }
     text += &shown(reports, false, screen);
-    if screen.terminal {
-        screen.redraw(&text)
-    } else {
-        text.push('\n');
-        text
-    }
+    text.push('\n');
+    text
 }
 
 fn shown(reports: &[Report], as_json: bool, screen: &Screen) -> String {
@@ -133,86 +122,114 @@ async fn round(targets: Vec<Target>) -> (Vec<Target>, Vec<Report>) {
         (name, tokio::spawn(ask(target)))
     });
     let asked: Vec<_> = asked.collect();
-    let (mut targets, mut reports, mut seen) = (Vec::new(), Vec::new(), Seen::default());
-    let mut troubles = Vec::new();
+    let (mut targets, mut reports, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen = Seen::default();
     for (name, task) in asked {
-        let Ok((target, answer)) = task.await else {
+        let Ok((target, report, asked)) = task.await else {
             let told = "redis-frag broke down over its answer, which is a defect of redis-frag";
             reports.push(Report::unreachable(&name, told));
             continue;
         };
-        match answer {
-            Answer::Found(report, run_id) => {
-                if seen.is_new(&target, run_id) {
-                    reports.push(*report);
-                }
-            }
-            Answer::Trouble(trouble) => troubles.push((targets.len(), trouble)),
-        }
         targets.push(target);
-    }
-    for (place, trouble) in troubles {
-        let target = targets.get(place);
-        if let Some(target) = target.filter(|target| seen.is_told(target, &trouble)) {
-            let told = Report::unreachable(&target.job.name, &target.told(&trouble));
-            reports.push(signed(told, target));
+        if !asked.answered() {
+            troubles.push((report, asked));
+        } else if seen.takes(&asked) {
+            reports.push(report);
         }
     }
+    let told = troubles.into_iter().filter(|(_, asked)| seen.takes(asked));
+    reports.extend(told.map(|(report, _)| report));
     report::sort(&mut reports);
     (targets, reports)
 }
 
-/// What was reported in one round.
+/// Who was asked, as far as it tells whether a report is one too many.
+#[derive(Debug)]
+pub(super) struct Asked {
+    origin: Origin,
+    /// The process that was found, where one was.
+    found: Option<ProcessId>,
+    /// The process that the connection leads to.
+    reached: Option<ProcessId>,
+    came: Came,
+}
+
+/// What came of asking.
+#[derive(Debug)]
+enum Came {
+    /// An answer of the run of this id.
+    Answer(Option<String>),
+    /// Nobody is there.
+    Nobody,
+    /// Another trouble.
+    Trouble,
+}
+
+impl Asked {
+    fn new(target: &Target, came: Came) -> Self {
+        Self {
+            origin: target.origin,
+            found: target.process,
+            reached: target.poller.process(),
+            came,
+        }
+    }
+
+    /// Whether it answered.
+    pub(super) fn answered(&self) -> bool {
+        matches!(self.came, Came::Answer(_))
+    }
+}
+
+/// What was reported in one round. Those that answer are to be taken first.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     runs: HashSet<String>,
     processes: HashSet<ProcessId>,
 }
 
 impl Seen {
-    /// Whether this server is not reported yet, or was named.
-    fn is_new(&mut self, target: &Target, run_id: Option<String>) -> bool {
-        self.processes
-            .extend(target.process.or(target.poller.process()));
-        let is_new = run_id.is_none_or(|id| self.runs.insert(id));
-        is_new || target.origin != Origin::Discovered
-    }
-
-    /// Whether a trouble is told: once of a process to which no way leads, and never
-    /// that nothing is at a usual address.
-    fn is_told(&mut self, target: &Target, trouble: &Trouble) -> bool {
-        match (target.origin, target.process) {
-            (Origin::Discovered, Some(process)) => self.processes.insert(process),
-            (Origin::Discovered, None) => !matches!(trouble, Trouble::Connect(_)),
-            _ => true,
+    /// Whether it is to be reported: what was named always; what was found unless it has
+    /// been reported, or nobody is at a usual address.
+    pub(super) fn takes(&mut self, asked: &Asked) -> bool {
+        let discovered = asked.origin == Origin::Discovered;
+        match &asked.came {
+            Came::Answer(run) => {
+                self.processes.extend(asked.found.or(asked.reached));
+                let run = run.clone();
+                let is_new = run.is_none_or(|id| self.runs.insert(id));
+                is_new || !discovered
+            }
+            Came::Nobody | Came::Trouble if !discovered => true,
+            trouble => match asked.found {
+                Some(process) => self.processes.insert(process),
+                None => !matches!(trouble, Came::Nobody),
+            },
         }
     }
 }
 
-/// What came of asking.
-enum Answer {
-    /// A report, and the identity of the process.
-    Found(Box<Report>, Option<String>),
-    /// Why not.
-    Trouble(Trouble),
-}
-
-async fn ask(mut target: Target) -> (Target, Answer) {
-    let answer = match target.ask().await {
+/// Asks one, and reports it.
+pub(super) async fn ask(mut target: Target) -> (Target, Report, Asked) {
+    let (report, came) = match target.ask().await {
         Ok(sample) => {
             let first = found(&mut target, &sample);
-            Answer::Found(
-                Box::new(again(&mut target, &sample, first).await),
-                run_id(&sample),
-            )
+            let report = again(&mut target, &sample, first).await;
+            (report, Came::Answer(run_id(&sample)))
         }
         Err(trouble) => {
             let at = Sample::unreachable(Duration::ZERO);
             target.history.push(&at);
-            Answer::Trouble(trouble)
+            let told = Report::unreachable(&target.job.name, &target.told(&trouble));
+            let came = match trouble {
+                Trouble::Connect(_) => Came::Nobody,
+                _ => Came::Trouble,
+            };
+            (signed(told, &target), came)
         }
     };
-    (target, answer)
+    let asked = Asked::new(&target, came);
+    (target, report, asked)
 }
 
 /// A second sample where active defrag is at work and its rates are not known yet.

@@ -15,6 +15,7 @@ mod fleet;
 mod functions;
 mod given;
 mod inbox;
+mod live;
 pub mod logging;
 mod members;
 mod outage;

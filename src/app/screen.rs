@@ -1,4 +1,4 @@
-//! What the text of a person's command goes to: width, colours, redrawing.
+//! What the text of a person's command goes to: size, colours, characters.
 //!
 //! Pure: main says what stdout is, the environment comes as a function.
 
@@ -6,6 +6,9 @@ use super::report::page::Style;
 
 /// Columns where nothing says otherwise.
 const USUAL_WIDTH: usize = 80;
+
+/// Lines where nothing says otherwise.
+const USUAL_ROWS: usize = 24;
 
 /// Narrower than this nothing can be laid out.
 const LEAST_WIDTH: usize = 40;
@@ -22,8 +25,14 @@ pub struct Screen {
     pub colour: bool,
     /// Columns to fill.
     pub width: usize,
-    /// Lines that are seen at once, where that is known.
-    pub rows: Option<usize>,
+    /// Columns of the window, where a live view is drawn.
+    pub columns: usize,
+    /// Lines that are seen at once.
+    pub rows: usize,
+    /// Whether text can be drawn over what stands there.
+    pub moves: bool,
+    /// Whether it shows more than ASCII.
+    pub utf8: bool,
 }
 
 impl Screen {
@@ -42,11 +51,22 @@ impl Screen {
         let size = size.filter(|(columns, rows)| *columns > 0 && *rows > 0);
         let own = size.map(|(columns, _)| usize::from(columns).min(USUAL_WIDTH));
         let width = number("COLUMNS").or(own).unwrap_or(USUAL_WIDTH);
+        let columns = size.map(|(columns, _)| usize::from(columns));
+        let rows = size.map(|(_, rows)| usize::from(rows));
+        // The first of these that says anything (locale(7)).
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
+            let said = env(name);
+            said.filter(|said| !said.is_empty())
+        });
+        let locale = locale.unwrap_or_default().to_lowercase();
         Self {
             terminal,
             colour: terminal && !unwanted && !dumb,
             width: width.clamp(LEAST_WIDTH, MOST_WIDTH),
-            rows: number("LINES").or(size.map(|(_, rows)| usize::from(rows))),
+            columns: columns.or(number("COLUMNS")).unwrap_or(USUAL_WIDTH),
+            rows: rows.or(number("LINES")).unwrap_or(USUAL_ROWS),
+            moves: terminal && !dumb,
+            utf8: locale.contains("utf-8") || locale.contains("utf8"),
         }
     }
 
@@ -57,27 +77,6 @@ impl Screen {
             width: self.width,
             colour: self.colour,
         }
-    }
-
-    /// What draws a text over the one before it without a flicker: from the top,
-    /// each line to its end, then nothing below. What does not fit is left out.
-    #[must_use]
-    pub fn redraw(&self, text: &str) -> String {
-        let lines: Vec<&str> = text.lines().collect();
-        let rows = self.rows.unwrap_or(lines.len() + 1).max(2);
-        let mut out = String::from("\u{1b}[H");
-        let fits = lines.len() < rows;
-        let shown = if fits { lines.len() } else { rows - 2 };
-        for line in lines.iter().take(shown) {
-            out.push_str(line);
-            out.push_str("\u{1b}[K\n");
-        }
-        if !fits {
-            let more = lines.len() - shown;
-            out.push_str(&format!("({more} more lines: enlarge the window)\u{1b}[K"));
-        }
-        out.push_str("\u{1b}[J");
-        out
     }
 }
 
@@ -129,13 +128,31 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_drawn_over_the_one_before() {
-        let small = screen(true, Some((80, 4)), &[]);
-        assert_eq!(
-            small.redraw("a\nb\n"),
-            "\u{1b}[Ha\u{1b}[K\nb\u{1b}[K\n\u{1b}[J"
-        );
-        let cut = small.redraw("a\nb\nc\nd\ne\n");
-        assert!(cut.contains("b\u{1b}[K\n(3 more lines"), "{cut:?}");
+    fn a_cursor_moves_on_terminals_that_are_not_dumb() {
+        assert!(screen(true, None, &[("TERM", "xterm")]).moves);
+        assert!(!screen(true, None, &[("TERM", "dumb")]).moves);
+        assert!(!screen(false, None, &[("TERM", "xterm")]).moves);
+    }
+
+    #[test]
+    fn more_than_ascii_is_shown_where_the_locale_has_it() {
+        for (env, want) in [
+            (&[][..], false),
+            (&[("LANG", "C.UTF-8")], true),
+            (&[("LANG", "de_DE.utf8")], true),
+            (&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")], false),
+            (&[("LANG", "C"), ("LC_CTYPE", "C.UTF-8")], true),
+            (&[("LANG", "C.UTF-8"), ("LC_ALL", "")], true),
+        ] {
+            assert_eq!(screen(true, None, env).utf8, want, "{env:?}");
+        }
+    }
+
+    #[test]
+    fn a_live_view_has_all_of_the_window() {
+        let wide = screen(true, Some((200, 50)), &[]);
+        assert_eq!((wide.width, wide.columns, wide.rows), (80, 200, 50));
+        let unknown = screen(true, None, &[]);
+        assert_eq!((unknown.columns, unknown.rows), (80, 24));
     }
 }

@@ -8,7 +8,8 @@ use crate::model::advice::Action;
 use super::Found;
 
 /// Bytes that an action brings back.
-pub(super) fn gain(found: &Found, action: Action) -> Option<i64> {
+#[must_use]
+pub fn gain(found: &Found, action: Action) -> Option<i64> {
     match action {
         Action::ActiveDefrag => found.reclaim.active_defrag,
         Action::MemoryPurge => found.reclaim.memory_purge,
@@ -18,7 +19,8 @@ pub(super) fn gain(found: &Found, action: Action) -> Option<i64> {
 }
 
 /// What the second text of an action is about.
-pub(super) fn label(action: Action) -> &'static str {
+#[must_use]
+pub fn label(action: Action) -> &'static str {
     match action {
         Action::Upgrade | Action::MakeRoom | Action::MakeForkRoom => "     how:",
         Action::CheckSwap => "     run:",
@@ -27,7 +29,8 @@ pub(super) fn label(action: Action) -> &'static str {
 }
 
 /// What an action is called in a list.
-pub(super) fn title(action: Action) -> &'static str {
+#[must_use]
+pub fn title(action: Action) -> &'static str {
     match action {
         Action::ActiveDefrag => "switch active defrag on",
         Action::StopDefrag => "switch active defrag off",

@@ -3,13 +3,14 @@
 //! Pure: data in, text out. Everything that a server or a file name wrote is
 //! cleaned here, once, so that no rendering can let it through.
 
-mod actions;
+pub mod actions;
 pub mod bar;
 pub mod classes;
 pub mod classes_json;
 pub mod json;
 pub mod markdown;
 pub mod page;
+pub mod spark;
 pub mod summary;
 pub mod text;
 pub mod words;

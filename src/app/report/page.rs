@@ -9,10 +9,10 @@ use crate::model::verdict::Severity;
 use super::words::{length, wrap};
 
 /// Bold, as the number of an ANSI `SGR`.
-pub(super) const BOLD: &str = "1";
+pub const BOLD: &str = "1";
 
 /// Dim.
-pub(super) const DIM: &str = "2";
+pub const DIM: &str = "2";
 
 /// How the text is shown.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +38,9 @@ impl Style {
     #[must_use]
     pub fn severity(&self, severity: Severity, width: usize) -> String {
         let codes = match severity {
-            Severity::Fine => "1;32",
-            Severity::Unknown => "1;35",
-            Severity::Warning => "1;33",
+            Severity::Fine => "32",
+            Severity::Unknown => "35",
+            Severity::Warning => "30;43",
             Severity::Critical => "1;37;41",
         };
         let name = severity.name().to_uppercase();
