@@ -4,6 +4,7 @@
 //! Each other subject has a file of its own below `cli/`.
 
 mod explain;
+mod live;
 mod replay;
 mod size_classes;
 mod streams;

@@ -3,6 +3,7 @@
 //! Collects and orders; how a report looks is `report/`. Printing is main's.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,7 @@ use crate::source::claims::ProcessId;
 use crate::source::trouble::Trouble;
 
 use super::live;
+use super::progress::{Progress, Waiting};
 use super::report::{self, Report, json, summary, words};
 use super::screen::Screen;
 use super::target::{self, Origin, Target};
@@ -47,7 +49,12 @@ pub fn run(
         if args.watch {
             return watch(targets, args, screen, out).await;
         }
-        let (_, reports) = round(targets).await;
+        let names = targets.iter().map(|target| words::clean(&target.job.name));
+        let waiting = Arc::new(Waiting::new(names));
+        let asked = round(targets, &waiting);
+        let (_, reports) = Progress::new()
+            .during(asked, |time| waiting.told(time))
+            .await;
         if reports.is_empty() {
             return Err(Failure::Unable(NONE_FOUND.to_owned()));
         }
@@ -71,7 +78,8 @@ async fn watch(
     loop {
         let next = async {
             due.tick().await;
-            round(std::mem::take(&mut targets)).await
+            let waiting = Arc::new(Waiting::new(std::iter::empty()));
+            round(std::mem::take(&mut targets), &waiting).await
         };
         let reports = tokio::select! {
             _ = interrupt.recv() => break,
@@ -116,10 +124,16 @@ fn shown(reports: &[Report], as_json: bool, screen: &Screen) -> String {
 
 /// Asks all at once, so that one that hangs holds up none, and puts the worst
 /// first. A process that was found in several ways is reported once.
-async fn round(targets: Vec<Target>) -> (Vec<Target>, Vec<Report>) {
+async fn round(targets: Vec<Target>, waiting: &Arc<Waiting>) -> (Vec<Target>, Vec<Report>) {
     let asked = targets.into_iter().map(|target| {
         let name = target.job.name.clone();
-        (name, tokio::spawn(ask(target)))
+        let (waiting, shown) = (Arc::clone(waiting), words::clean(&name));
+        let task = tokio::spawn(async move {
+            let asked = ask(target).await;
+            waiting.done(&shown);
+            asked
+        });
+        (name, task)
     });
     let asked: Vec<_> = asked.collect();
     let (mut targets, mut reports, mut troubles) = (Vec::new(), Vec::new(), Vec::new());

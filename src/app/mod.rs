@@ -22,6 +22,7 @@ mod outage;
 pub mod panics;
 pub mod plugin;
 mod post;
+mod progress;
 pub mod record;
 mod registry;
 pub mod replay;

@@ -18,6 +18,7 @@ use crate::model::server::Server;
 use crate::model::text::utc;
 use crate::model::thresholds::Thresholds;
 
+use super::progress::Progress;
 use super::report::{Report, json, summary, text, words};
 use super::screen::Screen;
 use super::{Failure, Out, exit_code, given};
@@ -63,8 +64,15 @@ pub fn run(args: &cli::Replay, screen: &Screen, out: Out<'_>) -> Result<u8, Fail
         Some(path) => build(path)?,
         None => None,
     };
-    let files: Result<Vec<_>, Failure> = args.files.iter().map(|path| info_in(path)).collect();
+    let mut progress = Progress::new();
+    let all = args.files.len();
+    let read = args.files.iter().zip(1..).map(|(path, number)| {
+        progress.tell(|| format!("reading file {number} of {all}"));
+        info_in(path)
+    });
+    let files: Result<Vec<_>, Failure> = read.collect();
     let (moments, clock) = ordered(files?);
+    drop(progress);
     let reports = diagnosed(&moments, config, build);
     let Some(last) = reports.last() else {
         return Err(Failure::Usage("no file given".to_owned()));

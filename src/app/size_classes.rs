@@ -4,12 +4,14 @@
 //! How it looks is `report/`. Printing is main's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli;
 use crate::model::verdict::Severity;
 use crate::netdata::agent::Agent;
 use crate::source::size_classes::{Desk, Untold};
 
+use super::progress::Progress;
 use super::report::classes::{self, Asked};
 use super::report::{classes_json, words};
 use super::screen::Screen;
@@ -31,7 +33,10 @@ pub fn run(
     let target = target::only(targets)?;
     let answer = block_on(async {
         let desk = Desk::new(Arc::clone(&target.job));
-        Ok(desk.ask(target.job.timeout).await)
+        let asked = desk.ask(target.job.timeout);
+        let name = words::clean(&target.job.name);
+        let waiting = |time: Duration| format!("waiting for {name}, {} s", time.as_secs());
+        Ok(Progress::new().during(asked, waiting).await)
     })?;
     let asked = Asked {
         instance: words::clean(&target.job.name),

@@ -14,6 +14,7 @@ use crate::model::sample::Sample;
 use crate::source::poll::Poller;
 use crate::source::trouble::Trouble;
 
+use super::progress::{Progress, Waiting};
 use super::report::words::{clean, length};
 use super::tellers;
 
@@ -37,11 +38,19 @@ pub(super) fn each_answers(tried: &[Tried]) -> bool {
 pub(super) async fn all<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<Tried> {
     let epoch = Instant::now();
     let mut tries = JoinSet::new();
-    for (place, job) in jobs.enumerate() {
-        let job = Arc::new(job.clone());
-        tries.spawn(async move { (place, one(job, epoch).await) });
+    let jobs: Vec<Arc<Job>> = jobs.cloned().map(Arc::new).collect();
+    let waiting = Waiting::new(jobs.iter().map(|job| clean(&job.name)));
+    let waiting = Arc::new(waiting);
+    for (place, job) in jobs.into_iter().enumerate() {
+        let (waiting, name) = (Arc::clone(&waiting), clean(&job.name));
+        tries.spawn(async move {
+            let tried = one(job, epoch).await;
+            waiting.done(&name);
+            (place, tried)
+        });
     }
-    let mut tried = tries.join_all().await;
+    let told = |time| waiting.told(time);
+    let mut tried = Progress::new().during(tries.join_all(), told).await;
     tried.sort_by_key(|(place, _)| *place);
     tried.into_iter().flat_map(|(_, tried)| tried).collect()
 }

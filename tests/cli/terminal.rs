@@ -80,3 +80,51 @@ fn a_closed_pipe_is_no_error() {
     assert!(ended.is_some() && code(&told) == 0, "{}", stderr(&told));
     assert_eq!(stderr(&told), "");
 }
+
+/// What takes over a second is told while it does, in a line that is gone in the end; what
+/// does not, and what no terminal sees, is not talked about.
+#[test]
+fn a_person_sees_what_is_waited_for() {
+    let (stuck, well) = (Server::start(Kind::Redis82), Server::start(Kind::Redis70));
+    let args = format!(
+        "diagnose --timeout 3s {} {}",
+        stuck.unix_address(),
+        well.unix_address()
+    );
+    let Some(quick) = on_a_terminal(&args, &[]) else {
+        return;
+    };
+    assert!(!quick.contains("waiting for"), "{quick}");
+    assert!(process::signal(stuck.pid(), "STOP"));
+    let shown = on_a_terminal(&args, &[]).unwrap();
+    let waiting = "1 of 2 answered, 1 s; waiting for ";
+    let line = shown.find(waiting).unwrap_or_else(|| panic!("{shown:?}"));
+    let erased = shown.rfind("\r\u{1b}[K").unwrap();
+    let result = shown.find("unreachable").unwrap();
+    assert!(line < erased && erased < result, "{shown:?}");
+    assert!(!shown[erased..].contains("waiting for"), "{shown:?}");
+
+    let piped = command().args(args.split(' ')).output().unwrap();
+    assert_eq!(stderr(&piped), "");
+    assert!(process::signal(stuck.pid(), "CONT"));
+}
+
+#[test]
+fn a_person_sees_how_far_a_recording_is() {
+    let server = Server::start(Kind::Redis82);
+    let dir = short_dir();
+    let args = format!(
+        "record {} --for 3s -o {}",
+        server.unix_address(),
+        dir.path().join("r").display()
+    );
+    let Some(shown) = on_a_terminal(&args, &[]) else {
+        return;
+    };
+    assert!(
+        shown.contains("samples in ") && shown.contains(" of 3 s; Ctrl-C ends"),
+        "{shown:?}"
+    );
+    let last = shown.trim_end().lines().last().unwrap();
+    assert!(last.contains("to see them: cd "), "{shown:?}");
+}

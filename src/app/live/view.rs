@@ -93,6 +93,8 @@ pub struct View {
     pub ranked: Vec<String>,
     /// The row that is selected, by its place.
     pub selected: usize,
+    /// Whether it was chosen; until then the worst is.
+    moved: bool,
     /// What each row was when they were last ordered.
     was: Vec<(String, Severity, Option<Verdict>)>,
     /// How often the order would have been another since.
@@ -111,6 +113,7 @@ impl View {
             scroll: 0,
             ranked: Vec::new(),
             selected: 0,
+            moved: false,
             was: Vec::new(),
             stale: 0,
         }
@@ -131,6 +134,7 @@ impl View {
             Key::Help if self.page == Page::Help => self.turn(Page::Table),
             Key::Help => self.turn(Page::Help),
             Key::Open if self.page == Page::Table && self.chosen().is_some() => {
+                self.moved = true;
                 self.turn(Page::Report);
             }
             Key::Open => {}
@@ -178,13 +182,14 @@ impl View {
             Page::Table => {
                 let last = self.ranked.len().saturating_sub(1);
                 self.selected = to(self.selected).min(last);
+                self.moved = true;
             }
             Page::Report | Page::Help => self.scroll = to(self.scroll),
         }
     }
 
     /// Orders the rows anew where one has become something else, or where another order
-    /// has stood for a while. The selected row stays selected.
+    /// has stood for a while. A row that was chosen stays selected; until one is, the first is.
     pub fn rank(&mut self, rows: &[&Row]) {
         let is = |row: &&Row| (row.name.clone(), row.severity(), row.verdict());
         let mut now: Vec<_> = rows.iter().map(is).collect();
@@ -198,11 +203,12 @@ impl View {
         if now == self.was && self.stale < CALM {
             return;
         }
-        let chosen = self.chosen().map(str::to_owned);
+        let chosen = self.chosen().filter(|_| self.moved).map(str::to_owned);
         (self.was, self.ranked, self.stale) = (now, names, 0);
         let place = |name: String| self.ranked.iter().position(|other| *other == name);
         let last = self.ranked.len().saturating_sub(1);
-        self.selected = chosen.and_then(place).unwrap_or(self.selected).min(last);
+        let stays = if self.moved { self.selected } else { 0 };
+        self.selected = chosen.and_then(place).unwrap_or(stays).min(last);
     }
 
     fn sorted(&self, rows: &[&Row]) -> Vec<String> {
@@ -257,6 +263,11 @@ mod tests {
             row("less", "500000000", "2.50"),
         ];
         assert_eq!(order(&mut view, &rows), "more less fine");
+        assert_eq!(
+            view.chosen(),
+            Some("more"),
+            "the worst, until one is chosen"
+        );
         view.press(Key::Down, 10);
         assert_eq!(view.chosen(), Some("less"));
         // Another one wastes more now: for a while that moves nobody.

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::cli;
 use crate::netdata::agent::Agent;
 
+use super::progress::Progress;
 use super::target::{self, Target};
 use super::{Failure, block_on};
 
@@ -71,15 +72,21 @@ async fn record(
     let mut due = interval(args.every);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let start = Instant::now();
+    let mut progress = Progress::new();
     let (mut written, mut failed, mut told) = (0, 0, Instant::now());
     while written == 0 || (written + failed < most && start.elapsed() < args.length) {
         let asked = async {
             due.tick().await;
             target.ask().await
         };
+        let dir = args.output.display();
+        let how_far = |time: Duration| {
+            let (now, all) = (time.as_secs(), args.length.as_secs());
+            format!("{written} samples in {dir}, {now} of {all} s; Ctrl-C ends it early")
+        };
         let asked = tokio::select! {
             () = ends.come() => break,
-            asked = asked => asked,
+            asked = progress.during(asked, how_far) => asked,
         };
         match asked {
             Ok(_) => {
@@ -89,15 +96,17 @@ async fn record(
             Err(trouble) if written == 0 => return Err(Failure::Unable(target.told(&trouble))),
             Err(trouble) => {
                 failed += 1;
+                progress.erase();
                 tell(&format!("no sample: {}", target.told(&trouble)));
             }
         }
-        if told.elapsed() >= TELL_EVERY {
+        if told.elapsed() >= TELL_EVERY && !progress.is_seen() {
             told = Instant::now();
             let (now, all) = (start.elapsed().as_secs(), args.length.as_secs());
             tell(&format!("{written} samples, {now} of {all} s"));
         }
     }
+    progress.erase();
     if written == 0 {
         return Err(Failure::Unable("ended before the first sample".to_owned()));
     }
