@@ -5,7 +5,7 @@ pub mod examples;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// The version, and in a release build the commit behind it; see packaging/build.rs.
 pub const VERSION: &str = env!("REDIS_FRAG_VERSION");
@@ -18,7 +18,7 @@ pub const VERSION: &str = env!("REDIS_FRAG_VERSION");
 #[command(name = "redis-frag", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = examples::PROGRAM)]
 pub struct Cli {
     /// Seconds between collections, as the agent gives them
-    #[arg(value_name = "UPDATE_EVERY", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_name = "UPDATE_EVERY", value_parser = update_every)]
     pub update_every: Option<u32>,
 
     /// Log more, to stderr
@@ -233,6 +233,29 @@ pub struct SizeClasses {
     pub access: Access,
 }
 
+/// Reads an agent's interval. What is none is most likely a command that was misspelt.
+fn update_every(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=86_400) => Ok(seconds),
+        Ok(_) => Err("an agent gives 1 to 86400 seconds".to_owned()),
+        Err(_) => {
+            let likeness = |name: &&str| strsim::jaro_winkler(text, name);
+            let names = Cli::command();
+            let names: Vec<&str> = names
+                .get_subcommands()
+                .map(clap::Command::get_name)
+                .collect();
+            let alike = names
+                .iter()
+                .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+            Err(match alike.filter(|name| likeness(name) > 0.7) {
+                Some(name) => format!("no such command; did you mean {name}?"),
+                None => format!("no such command; there are {}", names.join(", ")),
+            })
+        }
+    }
+}
+
 /// Reads `500ms`, `60s`, `5m`, `1h`, or bare seconds; at least 50 ms, at most a
 /// week.
 fn duration(text: &str) -> Result<Duration, String> {
@@ -283,5 +306,21 @@ mod tests {
         ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_command_that_is_misspelt_is_met_by_the_right_one() {
+        for (word, says) in [
+            ("diagnos", "did you mean diagnose?"),
+            ("sizeclasses", "did you mean size-classes?"),
+            ("chek-config", "did you mean check-config?"),
+            ("xyz", "there are check-config, diagnose, explain"),
+            ("0", "an agent gives 1 to 86400 seconds"),
+            ("86401", "an agent gives 1 to 86400 seconds"),
+        ] {
+            let told = update_every(word).unwrap_err();
+            assert!(told.contains(says), "{word}: {told}");
+        }
+        assert_eq!(update_every("86400"), Ok(86_400));
     }
 }

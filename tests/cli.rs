@@ -3,6 +3,7 @@
 //!
 //! Each other subject has a file of its own below `cli/`.
 
+mod errors;
 mod explain;
 mod live;
 mod replay;
