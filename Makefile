@@ -7,7 +7,7 @@ SOAK_SECONDS ?= 3600
 SOAK_SEED ?= 1
 BENCH_ARGS ?= --sick --peer-exporter debian
 
-.PHONY: help setup build demo test lint bench fuzz soak generated deb dist install uninstall
+.PHONY: help setup build demo test lint bench fuzz soak generated pictures deb dist install uninstall
 
 help:
 	@echo "make demo       watch a private Netdata agent chart a Redis through a minute and a half"
@@ -17,6 +17,7 @@ help:
 	@echo "make fuzz       each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly toolchain"
 	@echo "make soak       a hundred instances with faults at random for SOAK_SECONDS (3600)"
 	@echo "make generated  write anew what is worked out from the tables and committed"
+	@echo "make pictures   make the pictures of README anew"
 	@echo "make setup      install what demo and tests need (they do it themselves)"
 	@echo "make deb        a Debian package, in target/debian"
 	@echo "make dist       a tarball with an installer, in target/dist"
@@ -58,6 +59,9 @@ soak: setup
 generated:
 	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --lib committed_schema
 	REDIS_FRAG_WRITE=1 $(CARGO) test --locked --test tests -- generated::
+
+pictures:
+	@bash docs/pictures/make.sh
 
 deb: build
 	@bash packaging/deb.sh --no-build

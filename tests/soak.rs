@@ -169,15 +169,17 @@ fn follow(
     while start.elapsed() < end {
         while let Some(turn) = turns.next_if(|turn| turn.at <= start.elapsed()) {
             if turn.fault == Fault::None {
+                let held = start.elapsed();
                 proxies[turn.job].set(turn.fault);
                 let mut own = spells.iter_mut().filter(|spell| spell.job == turn.job);
-                let open = own.find(|spell| spell.to == Duration::MAX);
-                open.unwrap().to = start.elapsed();
+                let open = own.find(|spell| spell.to == Duration::MAX).unwrap();
+                (open.held, open.to) = (held, start.elapsed());
             } else {
                 spells.push(Spell {
                     job: turn.job,
                     what: turn.what,
                     from: start.elapsed(),
+                    held: Duration::MAX,
                     to: Duration::MAX,
                 });
                 proxies[turn.job].set(turn.fault);
@@ -196,6 +198,7 @@ fn follow(
                 job,
                 what: STOOD_STILL,
                 from: before,
+                held: before,
                 to: after,
             };
             spells.extend((0..proxies.len()).map(busy));

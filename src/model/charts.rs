@@ -206,7 +206,7 @@ pub const CHARTS: &[Chart] = &[
         title: "State of active defrag",
         units: "state",
         family: "active defrag",
-        kind: Kind::Line,
+        kind: Kind::Stacked,
         dimensions: &[
             whole("unsupported", |d| is(d.defrag, State::Unsupported)),
             whole("off", |d| is(d.defrag, State::Off)),
@@ -258,7 +258,7 @@ pub const CHARTS: &[Chart] = &[
         title: "Child processes under way",
         units: "state",
         family: "fork",
-        kind: Kind::Line,
+        kind: Kind::Stacked,
         dimensions: &[
             whole("rdb", |d| flag(d.sample.fields.rdb_bgsave_in_progress)),
             whole("aof", |d| flag(d.sample.fields.aof_rewrite_in_progress)),
@@ -313,7 +313,7 @@ pub const CHARTS: &[Chart] = &[
         title: "Transparent huge pages, as they are to the process",
         units: "state",
         family: "host",
-        kind: Kind::Line,
+        kind: Kind::Stacked,
         dimensions: &[
             whole("always", |d| huge(d, HugePageState::Always)),
             whole("madvise", |d| huge(d, HugePageState::Madvise)),
@@ -324,10 +324,10 @@ pub const CHARTS: &[Chart] = &[
     },
     Chart {
         id: "diagnosis",
-        title: "What the instance is found to be",
+        title: "Verdict on the instance's memory",
         units: "state",
         family: "diagnosis",
-        kind: Kind::Line,
+        kind: Kind::Stacked,
         dimensions: &[
             whole("unknown", |d| found(d, Verdict::Unknown)),
             whole("starting", |d| found(d, Verdict::Starting)),
@@ -348,10 +348,10 @@ pub const CHARTS: &[Chart] = &[
     },
     Chart {
         id: "known_issue",
-        title: "Whether a known defect of this version strikes: active defrag is on",
+        title: "Known defect of active defrag in this version, while it strikes",
         units: "state",
         family: "diagnosis",
-        kind: Kind::Line,
+        kind: Kind::Area,
         dimensions: &[whole("affected", |d| flag(known_issues::affected(d)))],
         variables: GATES,
     },
@@ -361,7 +361,7 @@ pub const CHARTS: &[Chart] = &[
         title: "Whether the instance answers",
         units: "state",
         family: "collector",
-        kind: Kind::Line,
+        kind: Kind::Stacked,
         dimensions: &[
             whole("up", |d| flag(Some(d.sample.answered()))),
             whole("down", |d| flag(Some(!d.sample.answered()))),

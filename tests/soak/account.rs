@@ -41,7 +41,7 @@ pub fn missing(came: &[Duration], spells: &[&Spell], end: Duration) -> Missing {
             }
             due += second;
         }
-        let stale = |spell: &&&Spell| spell.from + ON_ITS_WAY < *last && *last < spell.to;
+        let stale = |spell: &&&Spell| spell.from + ON_ITS_WAY < *last && *last < spell.held;
         if let Some(spell) = spells.iter().find(stale) {
             missing
                 .stale
@@ -77,6 +77,7 @@ fn what_is_missing_without_a_reason_is_found() {
         job: 0,
         what: "refused",
         from: Duration::from_secs(from),
+        held: Duration::from_secs(to),
         to: Duration::from_secs(to),
     };
     let end = Duration::from_secs(12);

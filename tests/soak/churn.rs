@@ -30,6 +30,8 @@ pub fn churn(
         let server = &mut servers[number];
         let from = start.elapsed();
         let mut sick = None;
+        // A server that starts anew answers before it is said to be there.
+        let mut held = from;
         match random.u32(..40) {
             0 => {
                 // One that loads answers INFO before it is said to be there.
@@ -40,6 +42,7 @@ pub fn churn(
             1 => {
                 server.pause();
                 sleep(Duration::from_millis(random.u64(500..4000)));
+                held = start.elapsed();
                 server.resume();
                 sick = Some("paused");
             }
@@ -68,6 +71,7 @@ pub fn churn(
                 job,
                 what,
                 from,
+                held,
                 to,
             }));
         }

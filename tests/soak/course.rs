@@ -20,6 +20,9 @@ pub struct Spell {
     pub job: usize,
     pub what: &'static str,
     pub from: Duration,
+    /// Until when nothing can have come: taken before it is undone.
+    pub held: Duration,
+    /// When it was over: taken when it is undone.
     pub to: Duration,
 }
 
