@@ -1,6 +1,7 @@
 //! Holds the files that promise something together with the tables in the code:
 //! health.d, README and the charts cannot drift apart.
 
+mod pictures;
 mod promises;
 mod readme;
 

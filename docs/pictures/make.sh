@@ -127,4 +127,4 @@ tmux kill-server
 redis-cli -p 6391 CONFIG SET active-defrag-ignore-bytes 50mb >/dev/null
 script -qec "stty cols 100 rows 60; TERM=xterm-256color '$frag' diagnose cache" /dev/null </dev/null |
     tr -d '\r' | sed '/^.*Active defrag/,$d' >"$work/report" || true
-terminal 790,860 docs/terminal.png <"$work/report"
+terminal 790,730 docs/terminal.png <"$work/report"

@@ -324,7 +324,7 @@ pub const CHARTS: &[Chart] = &[
     },
     Chart {
         id: "diagnosis",
-        title: "Verdict on the instance's memory",
+        title: "Verdict on the memory of the instance",
         units: "state",
         family: "diagnosis",
         kind: Kind::Stacked,

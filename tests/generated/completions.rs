@@ -31,7 +31,7 @@ fn offered(line: &str) -> Vec<String> {
     // As bash does: by the function that is registered for the program.
     let script = format!(
         "source '{}'; COMP_WORDS=({line}); COMP_CWORD={last}; \
-         set -- $(complete -p redis-frag); while [ \"$1\" != -F ]; do shift; done; \
+         set -- $(complete -p redis-frag); while [ $# -gt 0 ] && [ \"$1\" != -F ]; do shift; done; \
          $2 redis-frag '{}' '{}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         file.display(),
         words[last],

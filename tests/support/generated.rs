@@ -16,14 +16,16 @@ fn writes() -> bool {
 #[track_caller]
 pub fn hold(path: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if writes() {
-        let folder = file.parent().unwrap();
-        fs::create_dir_all(folder).unwrap();
-        fs::write(&file, text).unwrap();
-        return;
-    }
     let committed = fs::read_to_string(&file).unwrap_or_default();
     if committed == text {
+        return;
+    }
+    if writes() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        // In one step: another test may be reading it.
+        let new = file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &file).unwrap();
         return;
     }
     let pairs = committed.lines().zip(text.lines());

@@ -427,7 +427,10 @@ Why
             ..PLAIN
         };
         let text = report(&report_on("cache", FRAGMENTED), &style);
-        assert!(text.starts_with("\u{1b}[1;33mWARNING\u{1b}[0m  "), "{text}");
+        assert!(
+            text.starts_with("\u{1b}[30;43mWARNING\u{1b}[0m  "),
+            "{text}"
+        );
         assert_eq!(text.matches("\u{1b}[").count() % 2, 0);
     }
 
