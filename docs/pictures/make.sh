@@ -73,7 +73,7 @@ kill "${pids[@]}"
 pids=()
 # What it shows: a test asks for a new picture where a title has changed.
 for chart in ratio allocator_ratio wasted reclaimable; do
-    "$frag" explain "redis_frag.$chart" | sed -n 3p
+    COLUMNS=120 "$frag" explain "redis_frag.$chart" | sed -n 3p
 done >docs/pictures/dashboard.txt
 
 # --- The terminal ----------------------------------------------------------------
