@@ -93,8 +93,8 @@ fn behind_a_test() {}
     assert_eq!(tests(code).into_iter().collect::<Vec<_>>(), wanted);
 }
 
-#[test]
-fn every_promise_names_the_tests_that_hold_it() {
+/// Every test of the project that runs.
+fn all_tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = BTreeSet::new();
     let mut folders = vec![root.join("src"), root.join("tests")];
@@ -109,6 +109,25 @@ fn every_promise_names_the_tests_that_hold_it() {
             }
         }
     }
+    all
+}
+
+/// The tests by which a newcomer is told what is missing.
+#[test]
+fn contributing_names_tests_that_are_there() {
+    let all = all_tests();
+    let text = project_file("CONTRIBUTING.md");
+    let named = text.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = named.filter(|name| name.matches('_').count() > 4).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(all.contains(name), "no test {name} that runs");
+    }
+}
+
+#[test]
+fn every_promise_names_the_tests_that_hold_it() {
+    let all = all_tests();
     let promises = promises();
     assert!(promises.len() > 15, "{promises:?}");
     for (promise, names) in promises {
