@@ -136,7 +136,8 @@ pub struct Diagnose {
     #[arg(long)]
     pub json: bool,
 
-    /// Again and again, until Ctrl-C
+    /// A live view where stdout is a terminal (? shows its keys); elsewhere report after
+    /// report, until Ctrl-C
     #[arg(short, long)]
     pub watch: bool,
 

@@ -203,6 +203,26 @@ fn no_document_with_lines_to_type_is_left_out() {
     }
 }
 
+/// Whether `check-config` finds a text sound, and what it says. A virtual node `db-01` is
+/// there.
+pub fn checked(text: &str) -> (bool, String) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("redis-frag.conf");
+    fs::write(&file, text).unwrap();
+    fs::create_dir(folder.path().join("vnodes")).unwrap();
+    let node = "- hostname: db-01\n  guid: 11111111-2222-3333-4444-555555555555\n";
+    fs::write(folder.path().join("vnodes/a.conf"), node).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_redis-frag"))
+        .arg("check-config")
+        .arg(&file)
+        .env("NETDATA_USER_CONFIG_DIR", folder.path())
+        .env("NETDATA_STOCK_CONFIG_DIR", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    (run.status.success(), said)
+}
+
 /// Every configuration that is shown is one that redis-frag understands without a word.
 #[test]
 fn every_configuration_that_is_shown_is_understood() {
@@ -218,18 +238,8 @@ fn every_configuration_that_is_shown_is_understood() {
             } else {
                 text
             };
-            let folder = TempDir::new().unwrap();
-            let file = folder.path().join("redis-frag.conf");
-            fs::write(&file, &text).unwrap();
-            let checked = Command::new(env!("CARGO_BIN_EXE_redis-frag"))
-                .arg("check-config")
-                .arg(&file)
-                .env("NETDATA_USER_CONFIG_DIR", folder.path())
-                .env("NETDATA_STOCK_CONFIG_DIR", folder.path())
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&checked.stdout);
-            assert!(checked.status.success(), "{document}:\n{text}\n{said}");
+            let (sound, said) = checked(&text);
+            assert!(sound, "{document}:\n{text}\n{said}");
             for word in ["unknown key", "not a ", "warning"] {
                 let warned = said
                     .lines()

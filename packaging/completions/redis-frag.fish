@@ -46,7 +46,7 @@ complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l tls-c
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l tls-key -d 'PEM file with its private key' -r -F
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l tls-server-name -d 'Name that the server\'s certificate must be for, if not that of the ADDRESS' -r
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l json -d 'One JSON object a line for each instance'
-complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -s w -l watch -d 'Again and again, until Ctrl-C'
+complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -s w -l watch -d 'A live view where stdout is a terminal (? shows its keys); elsewhere report after report, until Ctrl-C'
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l malloc-stats -d 'Ask each server once for MEMORY MALLOC-STATS, which blocks it for a millisecond and tells whether its build can defragment'
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -l tls-skip-verify -d 'Trust whoever answers'
 complete -c redis-frag -n "__fish_redis_frag_using_subcommand diagnose" -s d -l debug -d 'Log more, to stderr'

@@ -27,6 +27,10 @@ const WIDEST: usize = 40;
 /// well lies low.
 const USUAL_RATIO: f64 = 3.0;
 
+/// What is shown where nobody named an instance and none is there.
+const NOBODY: &str =
+    "no instance found on this machine; name one: redis-frag diagnose HOST:PORT --watch";
+
 /// The screen to be filled.
 #[derive(Debug, Clone, Copy)]
 pub struct Canvas {
@@ -88,8 +92,10 @@ impl Canvas {
 #[must_use]
 pub fn frame(rows: &[&Row], view: &mut View, canvas: Canvas, now: Now<'_>) -> Vec<String> {
     let chosen = view.chosen().map(str::to_owned);
+    let nobody = || vec![String::new(), fit(NOBODY, canvas.columns)];
     let row = |name: &str| rows.iter().find(|row| row.name == name);
     let middle = match view.page {
+        Page::Table if rows.is_empty() => nobody(),
         Page::Table => table(rows, view, canvas, now),
         Page::Help => help(canvas),
         Page::Report => {

@@ -82,6 +82,15 @@ redis-frag  1 warning, 1 unknown, 2 fin~
 }
 
 #[test]
+fn who_finds_nothing_is_told_what_to_name() {
+    let text = drawn(&[], &mut View::new(2), canvas(90, 6, true));
+    assert!(
+        text.contains("name one: redis-frag diagnose HOST:PORT"),
+        "{text}"
+    );
+}
+
+#[test]
 fn more_rows_than_lines_are_scrolled_and_counted() {
     let rows: Vec<Row> = (0..50).map(|n| Row::new(format!("shard-{n:02}"))).collect();
     let mut view = View::new(2);

@@ -9,6 +9,7 @@ use redis_frag::netdata::functions::FUNCTIONS;
 use serde_json::{Map, Value};
 
 use super::{LABELS_SAY, made, read};
+use crate::documents::checked;
 
 /// Keys that must be there, and those that may, at the places of the schema that are used.
 const FORM: &[(&str, &[&str], &[&str])] = &[
@@ -219,21 +220,8 @@ fn nothing_that_the_tables_have_is_missing_from_the_metadata() {
     assert!(examples.len() > 6, "{examples:?}");
     // Each is a configuration that is understood.
     for example in examples {
-        let folder = tempfile::TempDir::new().unwrap();
-        let file = folder.path().join("redis-frag.conf");
-        std::fs::write(&file, example.as_str().unwrap()).unwrap();
-        std::fs::create_dir(folder.path().join("vnodes")).unwrap();
-        let node = "- hostname: db-01\n  guid: 11111111-2222-3333-4444-555555555555\n";
-        std::fs::write(folder.path().join("vnodes/a.conf"), node).unwrap();
-        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_redis-frag"))
-            .arg("check-config")
-            .arg(&file)
-            .env("NETDATA_USER_CONFIG_DIR", folder.path())
-            .env("NETDATA_STOCK_CONFIG_DIR", folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&checked.stdout);
-        assert!(checked.status.success(), "{example}\n{said}");
+        let (sound, said) = checked(example.as_str().unwrap());
+        assert!(sound, "{example}\n{said}");
     }
     for option in at(&read, "modules/0/setup/configuration/options/list/*/name") {
         let key = option.as_str().unwrap().rsplit('.').next().unwrap();
