@@ -71,7 +71,14 @@ pub(super) async fn run(
             true => !press.is_closed(),
             false => press.send(bytes).is_ok(),
         };
-        std::thread::spawn(move || terminal::read_keys(tell));
+        let keys = std::thread::Builder::new().name("keys".to_owned());
+        // Without it Ctrl-C would be a byte that nobody reads: rather no view.
+        let read = keys.spawn(move || terminal::read_keys(tell));
+        read.map_err(|error| {
+            Failure::Unable(format!(
+                "no thread for the keys: {error}; check the limit of processes"
+            ))
+        })?;
     }
     let began = Instant::now();
     let mut second = tokio::time::interval(Duration::from_secs(1));
