@@ -37,6 +37,9 @@ pub(super) struct Watch {
     /// The round whose values were written last.
     told: Option<Moment>,
     poller: Poller,
+    /// Those of other ways to it, by their place, as long as none has led to it: what they
+    /// have learned, and the names that they still look up, count at the next try.
+    others: Vec<Poller>,
     history: History,
     stream: Stream,
     classes: Classes,
@@ -88,6 +91,7 @@ impl Watch {
             } else {
                 poller
             },
+            others: Vec::new(),
             history: History::default(),
             stream: Stream::new(identity, shared.with_labels).showing(job.charts),
             classes: Classes::new(Arc::clone(&job)),
@@ -226,22 +230,31 @@ impl Watch {
 
     /// The first of the job's alternatives that answers. All are tried at once, for each
     /// may take its time.
-    async fn other_way(&self) -> Option<Arc<Job>> {
+    async fn other_way(&mut self) -> Option<Arc<Job>> {
         let mut tries = JoinSet::new();
+        let mut known = std::mem::take(&mut self.others).into_iter();
         for (place, other) in self.job.alternatives.iter().enumerate() {
             let other = Arc::new(other.clone());
-            let mut poller = Poller::new(Arc::clone(&other), self.shared.epoch);
+            let poller = known.next();
+            let new = || Poller::new(Arc::clone(&other), self.shared.epoch);
+            let mut poller = poller.unwrap_or_else(new);
             tries.spawn(async move {
                 let answered = poller.collect(other.timeout).await.is_ok();
-                answered.then_some((place, other))
+                (place, poller, answered.then_some(other))
             });
         }
-        let mut answered = Vec::new();
-        while let Some(tried) = tries.join_next().await {
-            answered.extend(tried.ok().flatten());
+        let mut tried = Vec::new();
+        while let Some(one) = tries.join_next().await {
+            tried.extend(one.ok());
         }
-        let first = answered.into_iter().min_by_key(|(place, _)| *place);
-        Some(first?.1)
+        tried.sort_by_key(|(place, ..)| *place);
+        let all = tried.len() == self.job.alternatives.len();
+        let first = tried.iter().find_map(|(_, _, answered)| answered.clone());
+        // By their places: where one broke down they do not fit any more.
+        if first.is_none() && all {
+            self.others = tried.into_iter().map(|(_, poller, _)| poller).collect();
+        }
+        first
     }
 
     fn pause(&self, trouble: &Trouble) -> Duration {

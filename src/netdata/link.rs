@@ -232,6 +232,7 @@ fn tell_loss(begins: bool) {
 /// Writes what comes, until nobody reads it any more.
 fn write_all(shared: &Shared, mut out: impl Write, mut pipe: Pipe) -> io::Error {
     let mut text = String::new();
+    let mut over = None;
     loop {
         let mut state = shared.lock();
         state.writing = false;
@@ -258,15 +259,9 @@ fn write_all(shared: &Shared, mut out: impl Write, mut pipe: Pipe) -> io::Error 
             // It is over already, which is told alone.
             let _ = state.losses.add(now);
         }
-        let over = state.losses.over(now);
+        over = state.losses.over(now).or(over);
         state.writing = !text.is_empty();
         drop(state);
-        if let Some((times, length)) = over {
-            log::info!(
-                "the agent reads again: values were thrown away {times} times within {} s",
-                length.as_secs()
-            );
-        }
         if text.is_empty() {
             continue;
         }
@@ -275,6 +270,13 @@ fn write_all(shared: &Shared, mut out: impl Write, mut pipe: Pipe) -> io::Error 
             return error;
         }
         pipe.wrote(began, text.len());
+        // Not before: what ended the wait may have been the end of the agent.
+        if let Some((times, length)) = over.take() {
+            log::info!(
+                "the agent reads again: values were thrown away {times} times within {} s",
+                length.as_secs()
+            );
+        }
     }
 }
 

@@ -16,10 +16,13 @@ use super::stream::Output;
 pub const MOST_WAITING: usize = 4 << 20;
 
 /// How long values may wait, in their intervals. Agents put those of a chart at their time
-/// as long as it is no more than five intervals behind, and take them for new ones beyond
-/// (`rrdset_timed_next`: database/rrdset.c of 1.37, src/database/rrdset-collection.c of
-/// 2.x). Then all waiting values go, and what is collected next begins anew.
-pub const MOST_LATE: u32 = 5;
+/// as long as the value before them is no more than five intervals behind, and take them for
+/// new ones beyond (`rrdset_timed_next`: database/rrdset.c of 1.37,
+/// src/database/rrdset-collection.c of 2.x). That one is an interval older than the first
+/// that waits; what is in the pipe, and the half second by which agents align, take another.
+/// Then all waiting values go, of instances with longer intervals too, and what is collected
+/// next begins anew.
+pub const MOST_LATE: u32 = 3;
 
 /// The same of an agent that has not read since some were thrown away: what it finds when
 /// it reads again is to be of this moment.

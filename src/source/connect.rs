@@ -48,6 +48,15 @@ pub struct Lookup {
     is_slow: bool,
 }
 
+impl Drop for Lookup {
+    /// Nobody wants the answer any more; what has its thread already keeps it.
+    fn drop(&mut self) {
+        if let Some(question) = &self.under_way {
+            question.abort();
+        }
+    }
+}
+
 impl Lookup {
     /// Whether an answer is still awaited.
     #[must_use]

@@ -40,6 +40,8 @@ pub struct Exchange {
     stream: Box<dyn Stream>,
     /// A reply is still to come: whoever asked gave up waiting.
     owed: bool,
+    /// Something was answered.
+    heard: bool,
 }
 
 impl Exchange {
@@ -49,6 +51,7 @@ impl Exchange {
         Self {
             stream,
             owed: false,
+            heard: false,
         }
     }
 
@@ -134,6 +137,7 @@ impl Exchange {
             passed_over = passed_over.saturating_add(begin);
             if let Some((reply, rest)) = end.and_then(|end| buffer.split_at_checked(end)) {
                 self.owed = pushes(rest) < rest.len();
+                self.heard = true;
                 return Ok(read(reply));
             }
             if passed_over.saturating_add(buffer.len()) > LONGEST_REPLY {
@@ -166,6 +170,8 @@ impl Exchange {
             None => *came = None,
             // A server that refuses a connection says why at once.
             Some(b'-' | b'>') => {}
+            // Another kind of server greets first.
+            Some(_) if !self.heard => return Err(self.no_reply()),
             Some(_) => {
                 let told = "it says what was not asked for";
                 return Err(Failed::Broken(io::Error::other(told)));
@@ -465,6 +471,25 @@ mod tests {
                 let (reply, ()) = tokio::join!(asked, flood);
                 assert!(reply.is_err(), "{begin}");
             });
+        }
+    }
+
+    /// What greets before it is asked is no Redis, whenever the greeting arrives.
+    #[tokio::test]
+    async fn one_that_speaks_first_is_none_of_ours() {
+        for early in [true, false] {
+            let (client, mut server) = tokio::io::duplex(1024);
+            let mut exchange = Exchange::new(client);
+            if early {
+                server.write_all(b"220 mail\r\n").await.unwrap();
+            }
+            let ping = redis::cmd("PING");
+            let (asked, ()) = tokio::join!(exchange.ask(&ping), async {
+                if !early {
+                    server.write_all(b"220 mail\r\n").await.unwrap();
+                }
+            });
+            assert!(matches!(asked, Err(Failed::NoReply)), "{early}: {asked:?}");
         }
     }
 }

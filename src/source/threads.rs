@@ -116,6 +116,10 @@ impl Threads {
     pub fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Begun<T> {
         let (tell, told) = oneshot::channel();
         let work = Box::new(move || {
+            // Whoever wanted it may have gone while it waited for its turn.
+            if tell.is_closed() {
+                return;
+            }
             let done = catch_unwind(AssertUnwindSafe(work));
             // Nobody may want it any more.
             let _ = tell.send(done.map_err(|_| Undone::Broke));
@@ -258,5 +262,21 @@ mod tests {
             drop(let_go_too);
             assert!(one.await.unwrap() && other.await.unwrap());
         });
+    }
+
+    /// What waits for its turn is skipped where nobody waits for it any more.
+    #[test]
+    fn what_nobody_wants_any_more_is_not_begun() {
+        let threads = Threads::new("test", 1, 1);
+        let (let_go, hangs) = channel::<()>();
+        let hanging = threads.begin(move || hangs.recv().is_ok());
+        let (tell, begun) = channel();
+        drop(threads.begin(move || tell.send(()).is_ok()));
+        let_go.send(()).unwrap();
+        runs(async {
+            assert!(hanging.await.unwrap());
+            assert_eq!(threads.begin(|| 7).await.unwrap(), 7);
+        });
+        assert!(begun.try_recv().is_err(), "it was done all the same");
     }
 }
