@@ -8,13 +8,15 @@ mod form;
 
 use std::fmt::Write;
 
+use redis_frag::config::file;
+use redis_frag::config::job::Job;
 use redis_frag::config::schema::SCHEMA;
 use redis_frag::model::chart::Kind;
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
 use redis_frag::netdata::functions::{self, FUNCTIONS};
 use redis_frag::netdata::table::{Colour, table};
 use redis_frag::netdata::{classes, diagnosis};
-use redis_frag::source::permissions::LINES;
+use redis_frag::source::permissions::{FOLLOWING, LINES, RULES};
 use serde_json::{Value, json};
 
 use crate::support::generated::hold;
@@ -84,6 +86,15 @@ fn options() -> String {
     text
 }
 
+/// A job that says nothing.
+fn nameless() -> Job {
+    let parsed = file::parse("jobs:\n  - {}\n", &[]);
+    let [job] = &parsed.jobs[..] else {
+        panic!("{parsed:?}");
+    };
+    job.clone()
+}
+
 fn option(name: &str, says: &Value, group: &str) -> String {
     if let Some(deeper) = says["properties"].as_object() {
         let each = deeper
@@ -92,6 +103,8 @@ fn option(name: &str, says: &Value, group: &str) -> String {
         return each.collect();
     }
     let default = match &says["default"] {
+        // The form must not fill it in: Sentinels may stand in its place.
+        Value::Null if name == "address" => nameless().address.to_string(),
         Value::Null => "\"\"".to_owned(),
         value => value.to_string(),
     };
@@ -99,7 +112,7 @@ fn option(name: &str, says: &Value, group: &str) -> String {
         ("name", name.to_owned()),
         ("description", quoted(says["description"].as_str().unwrap())),
         ("default_value", default),
-        ("required", (name == "address").to_string()),
+        ("required", false.to_string()),
         ("group", group.to_owned()),
     ])
 }
@@ -165,14 +178,21 @@ fn alerts() -> String {
 fn functions() -> String {
     let mut text = String::new();
     for function in FUNCTIONS {
-        let of_classes = function.needs_instance;
-        let columns = if of_classes {
-            table(classes::COLUMNS, &[], |_| Colour::Normal).0
-        } else {
-            table(diagnosis::COLUMNS, &[], |_| Colour::Normal).0
+        let (columns, performance) = match function.offer.name {
+            "redis-frag:diagnosis" => (
+                table(diagnosis::COLUMNS, &[], |_| Colour::Normal).0,
+                "Asks no server: answers from what was collected last.",
+            ),
+            "redis-frag:size-classes" => (
+                table(classes::COLUMNS, &[], |_| Colour::Normal).0,
+                "Asks the server once for MEMORY MALLOC-STATS, which blocks it for about a millisecond, at most once in ten seconds.",
+            ),
+            other => panic!("which columns has {other}, and what does it cost?"),
         };
         let mut columns: Vec<(&String, &Value)> = columns.as_object().unwrap().iter().collect();
         columns.sort_by_key(|(_, column)| column["index"].as_u64());
+        // The colour of a row, which nobody sees as a column.
+        columns.retain(|(_, column)| column["type"] != "none");
         let columns: String = columns
             .iter()
             .map(|(_, column)| {
@@ -198,7 +218,7 @@ fn functions() -> String {
                     ("name", quoted(parameter["name"].as_str().unwrap())),
                     ("description", quoted(parameter["help"].as_str().unwrap())),
                     ("type", parameter["type"].as_str().unwrap().to_owned()),
-                    ("required", of_classes.to_string()),
+                    ("required", function.needs_instance.to_string()),
                     ("default", quoted("")),
                     ("options", "[]".to_owned()),
                 ])
@@ -206,15 +226,16 @@ fn functions() -> String {
             .collect();
         let name = function.offer.name.rsplit(':').next().unwrap();
         let title = name.replace('-', " ");
-        let performance = if of_classes {
-            "Asks the server once for MEMORY MALLOC-STATS, which blocks it for about a millisecond, at most once in ten seconds."
-        } else {
-            "Asks no server: answers from what was collected last."
-        };
         text += &entry(&[
             ("id", name.to_owned()),
             ("name", quoted(&(title[..1].to_uppercase() + &title[1..]))),
-            ("description", quoted(function.offer.help)),
+            (
+                "description",
+                quoted(&format!(
+                    "`{}`. {}",
+                    function.offer.name, function.offer.help
+                )),
+            ),
             ("parameters", below(&parameters, 4)),
             (
                 "returns",
@@ -281,8 +302,13 @@ fn made() -> String {
         let user = line.user()?;
         Some(format!("# {}\n{user}\n", line.servers))
     });
+    let rules = RULES.iter().chain(FOLLOWING).map(|rule| {
+        let allows = rule.allows.replace('|', "\\|");
+        format!("| {} | {allows} | {} |\n", rule.name, rule.without)
+    });
     let parts = [
         ("@ACL@", acl.collect()),
+        ("@RULES@", rules.collect()),
         ("@OPTIONS@", options()),
         ("@EXAMPLES@", examples()),
         ("@ALERTS@", alerts()),

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use redis_frag::model::charts::{CHARTS, LABELS};
 use redis_frag::netdata::functions::FUNCTIONS;
+use redis_frag::netdata::wire::{self, ChartLine};
 use serde_json::{Map, Value};
 
-use super::{LABELS_SAY, made, read};
+use super::{LABELS_SAY, made, nameless, read};
 use crate::documents::checked;
 
 /// Keys that must be there, and those that may, at the places of the schema that are used.
@@ -40,7 +41,7 @@ const FORM: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "modules/0/meta/monitored_instance",
-        &["name", "link", "categories", "icon_filename"],
+        &["name", "link", "categories", "icon_filename", "description"],
         &[],
     ),
     (
@@ -157,6 +158,70 @@ fn at<'a>(value: &'a Value, path: &str) -> Vec<&'a Value> {
     found
 }
 
+/// What integrations/gen_integrations.py and descriptions.py ask for beyond the schema: a
+/// page with a category that is none, or a description that it would have to cut, is not made.
+#[test]
+fn the_metadata_make_a_page() {
+    // integrations/categories.yaml
+    const CATEGORIES: &[&str] = &[
+        "data-collection.databases",
+        "data-collection.web-servers-and-proxies",
+        "data-collection.containers-and-vms",
+        "data-collection.operating-systems",
+        "data-collection.networking",
+        "data-collection.cloud-and-devops",
+        "data-collection.hardware-and-sensors",
+        "data-collection.applications",
+        "data-collection.storage",
+        "data-collection.synthetic-testing",
+    ];
+    let read = read(&made());
+    let about = "modules/0/meta/monitored_instance";
+    let categories = at(&read, &format!("{about}/categories/*"));
+    assert!(!categories.is_empty());
+    for category in categories {
+        assert!(
+            CATEGORIES.contains(&category.as_str().unwrap()),
+            "{category}"
+        );
+    }
+    let description = at(&read, &format!("{about}/description"))[0];
+    let description = description.as_str().unwrap();
+    let length = description.chars().count();
+    assert!((50..=160).contains(&length), "{length}: {description}");
+    assert!(!description.contains(['*', '_', '[', ']', '<', '>', '#', '`', '~', '"', '\\']));
+}
+
+/// An agent finds the page by what a chart says of plugin and module.
+#[test]
+fn a_chart_leads_to_the_page() {
+    let line = ChartLine {
+        type_id: "t",
+        id: "i",
+        title: "T",
+        units: "u",
+        family: "f",
+        context: ("c", "x"),
+        chart_type: "line",
+        priority: 1,
+        update_every: 1,
+        obsolete: false,
+    };
+    let mut said = String::new();
+    wire::chart(&mut said, &line);
+    let read = read(&made());
+    let name = |path| at(&read, path)[0].as_str().unwrap();
+    let (plugin, module) = (
+        name("modules/0/meta/plugin_name"),
+        name("modules/0/meta/module_name"),
+    );
+    assert_eq!(name("plugin_name"), plugin);
+    assert!(
+        said.ends_with(&format!("'{plugin}' '{module}'\n")),
+        "{said}"
+    );
+}
+
 /// What Netdata reads it with takes these words for true and false (YAML 1.1).
 #[test]
 fn no_name_is_taken_for_a_truth() {
@@ -210,7 +275,16 @@ fn nothing_that_the_tables_have_is_missing_from_the_metadata() {
     let count = |path| at(&read, path).len();
     assert_eq!(count("modules/0/metrics/scopes/*/metrics/*"), CHARTS.len());
     assert_eq!(count("modules/0/functions/list/*"), FUNCTIONS.len());
-    assert_eq!(count("modules/0/alerts/*"), 13);
+    let health = include_str!("../../../health.d/redis_frag.conf");
+    let templates = health
+        .lines()
+        .filter(|line| line.trim().starts_with("template:"));
+    assert_eq!(count("modules/0/alerts/*"), templates.count());
+    let defaults = at(
+        &read,
+        "modules/0/setup/configuration/options/list/*/default_value",
+    );
+    assert_eq!(*defaults[0], nameless().name, "of the key name");
     let labels: Vec<&str> = LABELS_SAY.iter().map(|(label, _)| *label).collect();
     assert_eq!(labels[..LABELS.len()], *LABELS);
     let examples = at(
