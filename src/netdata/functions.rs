@@ -210,11 +210,16 @@ pub fn info(function: &Function, instances: &[String]) -> Value {
     let one = |name: &String| json!({ "id": name, "name": name });
     let named = instances.iter().take(MOST_OPTIONS).map(one);
     let first = (!function.needs_instance).then_some(all);
+    let help = if function.needs_instance {
+        "One instance"
+    } else {
+        "One instance, or all of them"
+    };
     let options: Vec<Value> = first.into_iter().chain(named).collect();
     let required = json!([{
         "id": "instance",
         "name": "Instance",
-        "help": "One instance, or all of them",
+        "help": help,
         "type": "select",
         "unique_view": true,
         "options": options,
@@ -345,5 +350,17 @@ mod tests {
                 .len()
         };
         assert_eq!((options(DIAGNOSIS), options(&ONE)), (3, 2));
+    }
+
+    #[test]
+    fn all_instances_are_offered_where_they_may_be_chosen() {
+        let names = ["cache".to_owned()];
+        for (function, all) in [(DIAGNOSIS, true), (&ONE, false)] {
+            let said = &info(function, &names)["required_params"][0];
+            let options = said["options"].as_array().unwrap();
+            assert_eq!(options.iter().any(|option| option["id"] == ALL), all);
+            let help = said["help"].as_str().unwrap();
+            assert_eq!(help.contains("all"), all, "{help}");
+        }
     }
 }
