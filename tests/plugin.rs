@@ -32,16 +32,16 @@ defrag_keys|active defrag|keys/s|stacked|hits misses
 defrag_efficiency|active defrag|percentage|line|efficiency
 defrag_time|active defrag|percentage|area|time
 defrag_trigger|active defrag|percentage|line|bytes percent
-defrag_state|active defrag|state|line|unsupported off idle running paused unknown
+defrag_state|active defrag|state|stacked|unsupported off idle running paused unknown
 cpu|active defrag|percentage|stacked|user system
 response_time|active defrag|milliseconds|line|info
 fork|fork|bytes|line|cow last_rdb last_aof
-fork_state|fork|state|line|rdb aof module
+fork_state|fork|state|stacked|rdb aof module
 headroom|headroom|bytes|stacked|rss cow free
 headroom_used|headroom|percentage|line|now worst_case
 swap|host|bytes|line|swap
-thp|host|state|line|always madvise never off_for_process
-status|collector|state|line|up down";
+thp|host|state|stacked|always madvise never off_for_process
+status|collector|state|stacked|up down";
 
 /// What an idle server of this kind has no value for.
 fn absent(kind: Kind, chart: &str, dimension: &str) -> bool {
