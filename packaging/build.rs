@@ -56,7 +56,10 @@ fn commit() -> Option<String> {
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
-    let run = Command::new("git").args(arguments).output().ok()?;
+    // A look at the state must not stand in the way of a commit that is under way.
+    let mut command = Command::new("git");
+    let run = command.arg("--no-optional-locks").args(arguments);
+    let run = run.output().ok()?;
     let text = String::from_utf8(run.stdout).ok()?;
     run.status.success().then(|| text.trim().to_owned())
 }
