@@ -9,7 +9,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-target}
 BINARY=${BINARY:-$target/release/redis-frag}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-name=redis-frag-$version-$(uname -m)-linux
+# Of the program, not of this machine.
+case $(od -An -tx1 -j18 -N2 "$BINARY" | tr -d ' ') in
+    3e00) arch=x86_64 ;;
+    b700) arch=aarch64 ;;
+    *) echo "dist: $BINARY is for a machine that has no name here; add it to packaging/dist.sh" >&2; exit 1 ;;
+esac
+name=redis-frag-$version-$arch-linux
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -18,8 +24,8 @@ install -m 0755 "$BINARY" "$work/$name/redis-frag"
 cp -r README.md CONTRIBUTING.md CHANGELOG.md conf.d health.d docs "$work/$name/"
 cp -r packaging/install.sh packaging/alerts.sh packaging/man packaging/completions "$work/$name/packaging/"
 # The newest version of the C library that it asks for.
-glibc=$(objdump -T "$BINARY" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
-echo "$(uname -m), glibc ${glibc#GLIBC_}" >"$work/$name/packaging/needs"
+glibc=$(readelf -V "$BINARY" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+echo "$arch, glibc ${glibc#GLIBC_}" >"$work/$name/packaging/needs"
 cat >"$work/$name/install.sh" <<'END'
 #!/usr/bin/env bash
 # install.sh install|uninstall, as root; packaging/install.sh says what can be chosen.

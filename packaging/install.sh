@@ -5,12 +5,14 @@
 #
 # The agent is found by its folders. PREFIX=/opt/netdata names the root of one
 # installed elsewhere; PLUGINS_DIR, STOCK_DIR and CONFIG_DIR name the folders
-# themselves. The command, its manual and what shells complete go below LOCAL,
-# /usr/local; LOCAL= leaves them out. BINARY is the program to install. The operator's
+# themselves. The command, its manual, documents and what shells complete go below
+# LOCAL, /usr/local; LOCAL= leaves them out. BINARY is the program to install. The operator's
 # own files, in CONFIG_DIR, are neither written nor removed.
 #
 # Runs in the source's folder and in what `make dist` packs alike.
 set -euo pipefail
+# Whatever root's own is, others are to run and read what comes.
+umask 022
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 packed=$here/redis-frag
@@ -48,7 +50,10 @@ use_root() {
 # The agent's program, or nothing.
 agent_program() {
     local program
-    for program in "${NETDATA:-}" "${ROOT:-}/usr/sbin/netdata" "${ROOT:-}/bin/netdata" "$(command -v netdata || true)"; do
+    local others=
+    # Another agent's version says nothing of the one under PREFIX.
+    [ -n "${PREFIX:-}" ] || others=$(command -v netdata || true)
+    for program in "${NETDATA:-}" "${ROOT:-}/usr/sbin/netdata" "${ROOT:-}/bin/netdata" "$others"; do
         if [ -x "$program" ]; then
             printf '%s\n' "$program"
             return
@@ -71,6 +76,16 @@ ours_or_absent() {
     [ ! -e "$1" ] || grep -qa "$MARK" "$1" || die "$1 is not redis-frag's; move it away first"
 }
 
+# What a Debian package brought is dpkg's to change and to take away.
+not_packaged() {
+    local file owner
+    command -v dpkg-query >/dev/null || return 0
+    for file in "$plugin" "$stock"; do
+        owner=$(dpkg-query --search "$file" 2>/dev/null) || continue
+        die "$file is of the package ${owner%%:*}; take that away first: apt remove ${owner%%:*}"
+    done
+}
+
 # Written beside its place and moved over it, so that nothing is ever half there
 # and a running plugin keeps its own program.
 put() {
@@ -81,13 +96,25 @@ put() {
     say "installed $to"
 }
 
+put_documents() {
+    rm -rf "$documents.new"
+    mkdir -p "$documents.new"
+    cp -r "$here"/{README.md,CHANGELOG.md,CONTRIBUTING.md,conf.d,health.d,docs} "$documents.new/"
+    chmod -R u=rwX,go=rX "$documents.new"
+    rm -rf "$documents"
+    mv "$documents.new" "$documents"
+    say "installed $documents"
+}
+
 paths() {
     plugin=$PLUGINS_DIR/redis-frag.plugin
     stock=$STOCK_DIR/redis-frag.conf
     health=$STOCK_DIR/health.d/redis_frag.conf
-    # What is below LOCAL: from, to, mode.
+    # What is below LOCAL: from, to, mode; and a folder that is ours as a whole.
     local_files=()
+    documents=
     [ -n "$LOCAL" ] || return 0
+    documents=$LOCAL/share/doc/redis-frag
     local_files=(
         "$BINARY" "$LOCAL/bin/redis-frag" 0755
         "$here/packaging/man/redis-frag.1" "$LOCAL/share/man/man1/redis-frag.1" 0644
@@ -97,12 +124,20 @@ paths() {
     )
 }
 
+# Before anything is changed.
+must_be_ours() {
+    not_packaged
+    local file
+    for file in "$@"; do ours_or_absent "$file"; done
+    [ -z "$documents" ] || [ ! -e "$documents" ] || grep -qs "$MARK" "$documents/README.md" ||
+        die "$documents is not redis-frag's; move it away first"
+}
+
 do_install() {
     must_run
-    local i version
-    for ((i = 1; i < ${#local_files[@]}; i += 3)); do ours_or_absent "${local_files[i]}"; done
-    ours_or_absent "$stock"
-    ours_or_absent "$health"
+    local i version files=("$stock" "$health")
+    for ((i = 1; i < ${#local_files[@]}; i += 3)); do files+=("${local_files[i]}"); done
+    must_be_ours "${files[@]}"
     alerts=$(mktemp)
     trap 'rm -f "$alerts"' EXIT
     version=$(sh "$here/packaging/alerts.sh" "$here/health.d/redis_frag.conf" "$alerts" "$(agent_program)")
@@ -116,6 +151,7 @@ do_install() {
     for ((i = 0; i < ${#local_files[@]}; i += 3)); do
         put "${local_files[i]}" "${local_files[i + 1]}" "${local_files[i + 2]}"
     done
+    [ -z "$documents" ] || put_documents
     say ""
     say "Agent: ${version:-version unknown}. To start: systemctl restart netdata (or: service netdata restart)"
     say "To configure: cp $stock $CONFIG_DIR/ and edit it there, then restart the agent"
@@ -126,10 +162,11 @@ do_uninstall() {
     local i file found=no files
     files=("$plugin" "$stock" "$health")
     for ((i = 1; i < ${#local_files[@]}; i += 3)); do files+=("${local_files[i]}"); done
-    for file in "${files[@]}"; do ours_or_absent "$file"; done
+    must_be_ours "${files[@]}"
+    [ -z "$documents" ] || files+=("$documents")
     for file in "${files[@]}"; do
         [ -e "$file" ] || continue
-        rm -f "$file"
+        rm -rf "$file"
         found=yes
         say "removed $file"
     done

@@ -1,5 +1,6 @@
-//! `packaging/install.sh`: puts three files where an agent looks and five where people and
-//! shells do, takes exactly them back, and touches nothing of the operator's.
+//! `packaging/install.sh`: puts three files where an agent looks, five where people and
+//! shells do, and the documents; takes exactly them back, and touches nothing of the
+//! operator's.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,15 +42,19 @@ impl Machine {
         self.root.path().join(path)
     }
 
-    fn run(&self, word: &str) -> Output {
-        Command::new("bash")
+    fn command(&self, word: &str) -> Command {
+        let mut command = Command::new("bash");
+        command
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install.sh"))
             .arg(word)
             .env("PREFIX", self.root.path())
             .env("LOCAL", self.path("usr/local"))
-            .env("BINARY", env!("CARGO_BIN_EXE_redis-frag"))
-            .output()
-            .unwrap()
+            .env("BINARY", env!("CARGO_BIN_EXE_redis-frag"));
+        command
+    }
+
+    fn run(&self, word: &str) -> Output {
+        self.command(word).output().unwrap()
     }
 
     fn ok(&self, word: &str) -> String {
@@ -91,6 +96,19 @@ impl Machine {
     }
 }
 
+/// The documents, where they are installed.
+fn documents() -> Vec<String> {
+    let found = Command::new("find")
+        .args(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"])
+        .args(["conf.d", "health.d", "docs", "-type", "f"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(found.stdout).unwrap();
+    let installed = |line| format!("usr/local/share/doc/redis-frag/{line}");
+    text.lines().map(installed).collect()
+}
+
 #[test]
 fn what_is_installed_comes_and_goes_again_in_either_layout() {
     for plugins in [OF_NETDATA, OF_DEBIAN] {
@@ -100,6 +118,7 @@ fn what_is_installed_comes_and_goes_again_in_either_layout() {
         assert!(said.contains("restart netdata"), "{said}");
         let mut wanted = before.clone();
         wanted.extend(machine.installed());
+        wanted.extend(documents());
         wanted.sort();
         assert_eq!(machine.files(), wanted);
         let plugin = machine.path(&machine.installed()[0]);
@@ -136,22 +155,26 @@ fn the_operators_files_are_neither_written_nor_removed() {
 
 #[test]
 fn somebody_elses_file_in_the_way_is_left_and_told() {
-    let machine = Machine::new(OF_DEBIAN, "v1.37.1");
-    let [_, stock, ..] = machine.installed();
-    fs::write(machine.path(&stock), "somebody else's").unwrap();
-    let before = machine.files();
-    for word in ["install", "uninstall"] {
-        let output = machine.run(word);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && said.contains("move it away"),
-            "{word}: {said}"
-        );
-        assert_eq!(
-            fs::read_to_string(machine.path(&stock)).unwrap(),
-            "somebody else's"
-        );
-        assert_eq!(machine.files(), before, "{word}: all or nothing");
+    for file in [
+        "usr/lib/netdata/conf.d/redis-frag.conf",
+        "usr/local/bin/redis-frag",
+        "usr/local/share/doc/redis-frag/README.md",
+    ] {
+        let machine = Machine::new(OF_DEBIAN, "v1.37.1");
+        let path = machine.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "somebody else's").unwrap();
+        let before = machine.files();
+        for word in ["install", "uninstall"] {
+            let output = machine.run(word);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && said.contains("move it away"),
+                "{word} {file}: {said}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), "somebody else's");
+            assert_eq!(machine.files(), before, "{word} {file}: all or nothing");
+        }
     }
 }
 
@@ -171,6 +194,55 @@ fn agents_before_1_43_get_alerts_without_summaries() {
         assert_eq!(alerts.contains("summary:"), wanted, "{version}");
         assert!(alerts.contains("template: redis_frag_ratio"), "{version}");
     }
+}
+
+/// The agent of this machine is not the one under PREFIX.
+#[test]
+fn an_agent_that_cannot_be_asked_is_not_taken_for_another() {
+    let machine = Machine::new(OF_NETDATA, "v2.0.0");
+    fs::remove_file(machine.path("usr/sbin/netdata")).unwrap();
+    let other = machine.path("elsewhere");
+    fs::create_dir(&other).unwrap();
+    let netdata = other.join("netdata");
+    fs::write(&netdata, "#!/bin/sh\necho 'netdata v2.0.0'\n").unwrap();
+    fs::set_permissions(&netdata, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", other.display(), std::env::var("PATH").unwrap());
+    let output = machine
+        .command("install")
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Agent: version unknown"), "{said}");
+    let alerts = fs::read_to_string(machine.path(&machine.installed()[2])).unwrap();
+    assert!(!alerts.contains("summary:"), "{alerts}");
+}
+
+/// Root's own umask may be a narrow one.
+#[test]
+fn everybody_may_run_the_command_and_read_about_it() {
+    let machine = Machine::new(OF_DEBIAN, "v1.37.1");
+    let mut narrow = Command::new("sh");
+    narrow.args(["-c", "umask 077 && exec \"$@\"", "sh"]);
+    let command = machine.command("install");
+    narrow.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        narrow.env(name, value.unwrap());
+    }
+    assert!(narrow.output().unwrap().status.success());
+    let found = Command::new("find")
+        .arg(machine.path("usr/local"))
+        .args([
+            "(", "-not", "-perm", "-o=r", "-o", "-type", "d", "-not", "-perm", "-o=x", ")",
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        machine
+            .path("usr/local/share/doc/redis-frag/README.md")
+            .exists()
+    );
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
 
 #[test]

@@ -495,9 +495,14 @@ mod tests {
     }
 
     #[test]
-    fn the_stock_file_as_shipped_leaves_all_to_discovery() {
-        let parsed = parse(include_str!("../../conf.d/redis-frag.conf"), &[]);
-        assert_eq!(parsed.problems, []);
-        assert!(parsed.jobs.is_empty() && parsed.discover && parsed.import_go_d);
+    fn the_files_as_shipped_leave_all_to_discovery() {
+        for text in [
+            include_str!("../../conf.d/redis-frag.conf"),
+            include_str!("../../packaging/debian/redis-frag.conf"),
+        ] {
+            let parsed = parse(text, &[]);
+            assert_eq!(parsed.problems, []);
+            assert!(parsed.jobs.is_empty() && parsed.discover && parsed.import_go_d);
+        }
     }
 }

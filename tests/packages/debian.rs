@@ -2,7 +2,6 @@
 //! purged; nothing is asked, and nothing is left.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -11,9 +10,9 @@ use tempfile::TempDir;
 
 use crate::root::Root;
 use crate::support::{Kind, Server};
-use crate::well;
+use crate::{CONFIGURATION as CONFFILE, links_lead_somewhere, tarball, watched, well};
 
-const CONFFILE: &str = "etc/netdata/redis-frag.conf";
+const STOCK: &str = "usr/lib/netdata/conf.d/redis-frag.conf";
 const ALERTS: &str = "usr/lib/netdata/conf.d/health.d/redis_frag.conf";
 
 /// The package of this build, made once, below a folder.
@@ -34,9 +33,8 @@ fn package(folder: &Path) -> PathBuf {
     package
 }
 
-/// A package like this one of another version, of whose stock configuration this is the
-/// last line.
-fn next(package: &Path, version: &str, line: &str) -> PathBuf {
+/// A package like this one of another version, of whose files these have another last line.
+fn next(package: &Path, version: &str, lines: &[(&str, &str)]) -> PathBuf {
     let folder = package.with_extension(version);
     well(Command::new("dpkg-deb").arg("-R").arg(package).arg(&folder));
     let control = folder.join("DEBIAN/control");
@@ -46,7 +44,7 @@ fn next(package: &Path, version: &str, line: &str) -> PathBuf {
         .find(|line| line.starts_with("Version: "))
         .unwrap();
     fs::write(&control, text.replace(own, &format!("Version: {version}"))).unwrap();
-    for file in [CONFFILE, "usr/lib/netdata/conf.d/redis-frag.conf"] {
+    for (file, line) in lines {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         fs::write(folder.join(file), text + line).unwrap();
     }
@@ -120,9 +118,19 @@ fn an_upgrade_keeps_what_the_operator_changed_and_replaces_what_he_did_not() {
     let Some(root) = Root::new() else { return };
     let folder = TempDir::new().unwrap();
     let first = package(folder.path());
-    let second = next(&first, "0.2.0-1", "# second\n");
-    let third = next(&first, "0.3.0-1", "# second\n");
+    let second = next(
+        &first,
+        "0.2.0-1",
+        &[(CONFFILE, "# second\n"), (STOCK, "# second\n")],
+    );
+    // As most versions are: another stock file, the same conffile.
+    let third = next(
+        &first,
+        "0.3.0-1",
+        &[(CONFFILE, "# second\n"), (STOCK, "# third\n")],
+    );
     let conffile = || fs::read_to_string(root.path(CONFFILE)).unwrap();
+    let stock = || fs::read_to_string(root.path(STOCK)).unwrap();
     let before = root.files();
 
     root.install(&first);
@@ -134,9 +142,10 @@ fn an_upgrade_keeps_what_the_operator_changed_and_replaces_what_he_did_not() {
     );
     let own = "jobs:\n  - name: mine\n    address: redis://10.0.0.1:6379\n";
     fs::write(root.path(CONFFILE), own).unwrap();
-    // The same file comes again: there is nothing to ask.
+    // There is nothing to ask, for the conffile is no copy of the stock file.
     root.install(&third);
     assert_eq!(conffile(), own);
+    assert!(stock().ends_with("# third\n"));
     let checked = root.run("redis-frag check-config");
     assert!(
         checked.contains("mine"),
@@ -176,23 +185,52 @@ fn debians_agent_runs_it_from_where_the_package_puts_it() {
     let folder = TempDir::new().unwrap();
     root.install(&package(folder.path()));
     let server = Server::builder(Kind::Redis82).start();
-    let jobs = format!(
-        "discovery:\n  local: no\nimport_go_d: no\njobs:\n  - name: box\n    address: {}\n",
-        server.tcp_address()
-    );
-    fs::write(root.path(CONFFILE), jobs).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let agent = root.agent(port);
-    agent.until(
-        "/api/v1/charts",
-        &["\"redis_frag_box.ratio\"", "\"redis_frag_box.diagnosis\""],
-    );
-    agent.until(
-        "/api/v1/alarms?all",
-        &["redis_frag_ratio", "redis_frag_unreachable"],
-    );
+    watched(&root, &server);
+}
+
+/// The conffile goes by upgrades untouched only as long as it says nothing that the next
+/// version may say otherwise.
+#[test]
+fn the_conffile_explains_no_key_and_names_who_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("packaging/debian/redis-frag.conf")).unwrap();
+    assert!(text.contains(&format!("/{STOCK}")), "{text}");
+    let set = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    let stock = fs::read_to_string(root.join("conf.d/redis-frag.conf")).unwrap();
+    let of = |text: &str| {
+        text.lines()
+            .filter(set)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&text), of(&stock), "both mean the same");
+    assert!(text.lines().count() < 20, "{text}");
+}
+
+#[test]
+fn its_documents_are_whole() {
+    let folder = TempDir::new().unwrap();
+    let package = package(folder.path());
+    let tree = folder.path().join("tree");
+    well(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree));
+    links_lead_somewhere(&tree.join("usr/share/doc/redis-frag"));
+}
+
+/// Two ways to install, of which each would take away what the other brought.
+#[test]
+fn the_installer_leaves_a_package_s_files_to_dpkg() {
+    let Some(root) = Root::new() else { return };
+    let folder = TempDir::new().unwrap();
+    root.install(&package(folder.path()));
+    let script = tarball::unpacked_in(&root);
+    let before = root.files();
+    for word in ["install", "uninstall"] {
+        let said = root.run(&format!("! {script} {word}"));
+        assert!(
+            said.contains("of the package redis-frag") && said.contains("apt remove redis-frag"),
+            "{word}: {said}"
+        );
+        assert_eq!(root.run("dpkg --verify redis-frag"), "", "{word}");
+        assert_eq!(root.files(), before, "{word}");
+    }
 }
