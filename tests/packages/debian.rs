@@ -188,23 +188,24 @@ fn debians_agent_runs_it_from_where_the_package_puts_it() {
     watched(&root, &server);
 }
 
-/// The conffile goes by upgrades untouched only as long as it says nothing that the next
-/// version may say otherwise.
+/// Upgrades ask nothing only as long as the conffile says nothing that the next version may
+/// say otherwise: the stock file explains, and changes.
 #[test]
 fn the_conffile_explains_no_key_and_names_who_does() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("packaging/debian/redis-frag.conf")).unwrap();
-    assert!(text.contains(&format!("/{STOCK}")), "{text}");
-    let set = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
-    let stock = fs::read_to_string(root.join("conf.d/redis-frag.conf")).unwrap();
-    let of = |text: &str| {
-        text.lines()
-            .filter(set)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
+    let folder = TempDir::new().unwrap();
+    let package = package(folder.path());
+    let tree = folder.path().join("tree");
+    well(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree));
+    let [conffile, stock] =
+        [CONFFILE, STOCK].map(|file| fs::read_to_string(tree.join(file)).unwrap());
+    assert!(conffile.contains(&format!("/{STOCK}")), "{conffile}");
+    assert!(conffile.lines().count() < 20, "{conffile}");
+    let set = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(str::trim);
+        let set = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        set.map(str::to_owned).collect()
     };
-    assert_eq!(of(&text), of(&stock), "both mean the same");
-    assert!(text.lines().count() < 20, "{text}");
+    assert_eq!(set(&conffile), set(&stock), "both mean the same");
 }
 
 #[test]
