@@ -5,6 +5,7 @@ pub mod examples;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// The version, and in a release build the commit behind it; see packaging/build.rs.
@@ -15,7 +16,13 @@ pub const VERSION: &str = env!("REDIS_FRAG_VERSION");
 /// Without a command it is a plugin of a Netdata agent: it watches the configured
 /// instances, and writes charts to stdout until stdin ends.
 #[derive(Debug, Parser)]
-#[command(name = "redis-frag", version = VERSION, args_conflicts_with_subcommands = true, after_long_help = examples::PROGRAM)]
+#[command(
+    name = "redis-frag",
+    version = VERSION,
+    subcommand_precedence_over_arg = true,
+    override_usage = "redis-frag [OPTIONS] [UPDATE_EVERY]\n       redis-frag [OPTIONS] <COMMAND>",
+    after_long_help = examples::PROGRAM
+)]
 pub struct Cli {
     /// Seconds between collections, as the agent gives them
     #[arg(value_name = "UPDATE_EVERY", value_parser = update_every)]
@@ -28,6 +35,25 @@ pub struct Cli {
     /// What to do instead
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the arguments of this process.
+    ///
+    /// # Errors
+    /// Help or version, which were asked for, or what is wrong.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::sound(Self::try_parse()?)
+    }
+
+    // clap's own way to keep the two apart knows no command behind an option.
+    fn sound(cli: Self) -> Result<Self, clap::Error> {
+        if cli.update_every.is_none() || cli.command.is_none() {
+            return Ok(cli);
+        }
+        let told = "UPDATE_EVERY is for the plugin alone; leave it out before a command";
+        Err(Self::command().error(ErrorKind::ArgumentConflict, told))
+    }
 }
 
 /// What a person runs at a shell.
@@ -142,7 +168,7 @@ pub struct Diagnose {
     pub watch: bool,
 
     /// Seconds between rounds of --watch
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = interval)]
     pub interval: u32,
 
     /// Ask each server once for MEMORY MALLOC-STATS, which blocks it for a
@@ -257,6 +283,15 @@ fn update_every(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Reads the seconds between rounds, as `5` or `5s`.
+fn interval(text: &str) -> Result<u32, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse();
+    let seconds = seconds
+        .ok()
+        .filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.ok_or_else(|| "write whole seconds from 1 to 86400, as 5".to_owned())
+}
+
 /// Reads `500ms`, `60s`, `5m`, `1h`, or bare seconds; at least 50 ms, at most a
 /// week.
 fn duration(text: &str) -> Result<Duration, String> {
@@ -306,6 +341,31 @@ mod tests {
             "99999999999999999999s",
         ] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_option_may_stand_before_a_command_and_an_interval_not() {
+        let read = |typed: &str| Cli::try_parse_from(typed.split(' ')).and_then(Cli::sound);
+        for typed in [
+            "redis-frag -d diagnose --watch x",
+            "redis-frag diagnose -d x",
+            "redis-frag --debug size-classes x",
+        ] {
+            let cli = read(typed).unwrap();
+            assert!(cli.debug && cli.command.is_some(), "{typed}");
+        }
+        let plugin = read("redis-frag -d 5").unwrap();
+        assert_eq!((plugin.update_every, plugin.debug), (Some(5), true));
+        let error = read("redis-frag 5 diagnose x").unwrap_err().to_string();
+        assert!(error.contains("leave it out before a command"), "{error}");
+    }
+
+    #[test]
+    fn an_interval_is_whole_seconds() {
+        assert_eq!((interval("5"), interval("86400s")), (Ok(5), Ok(86_400)));
+        for bad in ["0", "", "s", "-1", "1.5", "500ms", "2m", "86401"] {
+            assert!(interval(bad).is_err(), "{bad}");
         }
     }
 

@@ -23,7 +23,6 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use log::LevelFilter;
 use redis_frag::app::screen::Screen;
@@ -34,7 +33,7 @@ use redis_frag::cli::{Cli, Command};
 use redis_frag::netdata::agent::Agent;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };

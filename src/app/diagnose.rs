@@ -31,6 +31,10 @@ const BETWEEN: Duration = Duration::from_secs(1);
 const NONE_FOUND: &str = "no instance found: nothing listens at the usual addresses of this \
                           machine; name one: redis-frag diagnose HOST:PORT";
 
+/// What is told of an instance over which redis-frag panicked.
+pub(super) const BROKE_DOWN: &str =
+    "redis-frag broke down over its answer, which is a defect of redis-frag";
+
 /// Diagnoses what the arguments name and returns the exit code.
 ///
 /// # Errors
@@ -140,8 +144,7 @@ async fn round(targets: Vec<Target>, waiting: &Arc<Waiting>) -> (Vec<Target>, Ve
     let mut seen = Seen::default();
     for (name, task) in asked {
         let Ok((target, report, asked)) = task.await else {
-            let told = "redis-frag broke down over its answer, which is a defect of redis-frag";
-            reports.push(Report::unreachable(&name, told));
+            reports.push(Report::unreachable(&name, BROKE_DOWN));
             continue;
         };
         targets.push(target);

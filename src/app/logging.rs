@@ -5,8 +5,9 @@
 
 mod queue;
 
-use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -27,7 +28,13 @@ const LONGEST: usize = 2_000;
 /// within a second.
 pub const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Most lines that are held back: the newest.
+const MOST_HELD: usize = 100;
+
 static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// Lines that are held back, while they are.
+static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
 /// Starts logging. Agents from 2.0 on say in which form and from which severity
 /// on (`NETDATA_LOG_FORMAT`, `NETDATA_LOG_LEVEL`); for older ones and for a
@@ -76,6 +83,39 @@ pub fn drain(patience: Duration) {
     }
 }
 
+/// From now on lines are held back, if a terminal shows them: another picture stands there.
+pub fn hold() {
+    if io::stderr().is_terminal() {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get_or_insert_default();
+    }
+}
+
+/// Writes what was held back, and holds nothing back any more.
+pub fn release() {
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for line in held.into_iter().flatten() {
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Writes a line, or holds it back.
+fn write(line: String) {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    match held.as_mut() {
+        Some(held) => {
+            if held.len() >= MOST_HELD {
+                held.pop_front();
+            }
+            held.push_back(line);
+        }
+        // One write, so that lines of others do not come in between.
+        None => {
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
 fn lost(count: u64) -> String {
     format!("{count} lines of this log were lost: nobody read it")
 }
@@ -121,10 +161,7 @@ impl Log for Lines {
         let line = self.form.line(record.level(), record.target(), &message);
         match self.queue.get() {
             Some(queue) => queue.put(line),
-            // One write, so that lines of others do not come in between.
-            None => {
-                let _ = io::stderr().write_all(line.as_bytes());
-            }
+            None => write(line),
         }
     }
 

@@ -54,6 +54,8 @@ pub(super) struct Target {
     pub(super) process: Option<ProcessId>,
     pub(super) poller: Poller,
     pub(super) history: History,
+    /// The job that may be meant by a word that is none.
+    alike: Option<String>,
     /// Other ways to it, as long as none has worked.
     others: Vec<Job>,
 }
@@ -78,6 +80,7 @@ impl Target {
             origin,
             process: None,
             history: History::default(),
+            alike: None,
         }
     }
 
@@ -113,7 +116,11 @@ impl Target {
                 "; at a shell the keys are options, as --tls-ca FILE".to_owned()
             }
             (Origin::Host, Trouble::Connect(_)) => {
-                "; no job of the configuration has this name, so it was taken for a host".to_owned()
+                let alike = self.alike.as_ref();
+                let meant = alike.map_or(String::new(), |name| format!("; did you mean {name}?"));
+                format!(
+                    "; no job of the configuration has this name, so it was taken for a host{meant}"
+                )
             }
             _ => String::new(),
         };
@@ -256,9 +263,21 @@ pub(super) fn all(
         } else {
             (by_address(place, word, &given, tls.as_ref())?, Origin::Host)
         };
-        targets.push(target(meant));
+        let mut meant = target(meant);
+        if meant.origin == Origin::Host {
+            meant.alike = alike(word, &jobs);
+        }
+        targets.push(meant);
     }
     Ok(targets)
+}
+
+/// The job whose name is most like the word, if one is.
+fn alike(word: &str, jobs: &[Job]) -> Option<String> {
+    let names = jobs.iter().map(|job| &job.name);
+    let likeness = names.map(|name| (strsim::jaro_winkler(word, name), name));
+    let likest = likeness.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (likest.0 > 0.8).then(|| likest.1.clone())
 }
 
 /// The one instance that is meant, where there must be one.

@@ -28,7 +28,7 @@ const PASSING: &[&str] = &["BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN"];
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum Trouble {
     /// Nothing listens there, or the way there is barred.
-    #[error("cannot connect: {0}; check address and that the server runs")]
+    #[error("cannot connect: {0}; {next}", next = after(.0))]
     Connect(String),
     /// There is no descriptor left for a connection.
     #[error(
@@ -250,6 +250,17 @@ impl Trouble {
     }
 }
 
+/// What to do where a connection does not come about; `told` is why.
+fn after(told: &str) -> &'static str {
+    // EACCES of connect(2), in the words of libc.
+    if told.starts_with("Permission denied") {
+        "let the user that runs this open it (the socket's group, unixsocketperm), or be another \
+         user"
+    } else {
+        "check address and that the server runs"
+    }
+}
+
 /// Somebody else's words on one line, without escapes for a terminal.
 pub(super) fn clean(words: &str) -> String {
     text::line(words.trim(), LONGEST)
@@ -304,5 +315,22 @@ mod tests {
             assert_eq!(Trouble::Refused(told.into()).is_passing(), want, "{told}");
         }
         assert!(!Trouble::NotAllowed.is_passing());
+    }
+
+    #[test]
+    fn what_to_do_depends_on_why_nobody_answers() {
+        for (code, next) in [
+            (
+                rustix::io::Errno::ACCESS.raw_os_error(),
+                "let the user that runs this open it",
+            ),
+            (
+                rustix::io::Errno::CONNREFUSED.raw_os_error(),
+                "check address and that the server runs",
+            ),
+        ] {
+            let told = Trouble::from_connect(&io::Error::from_raw_os_error(code)).to_string();
+            assert!(told.contains(next), "{told}");
+        }
     }
 }

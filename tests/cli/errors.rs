@@ -17,7 +17,13 @@ const WRONG: &[(&str, i32, &str)] = &[
         64,
         "write a number and ms, s, m or h, as 60s",
     ),
-    ("diagnose --interval 0", 64, "is not in 1..=86400"),
+    (
+        "diagnose --interval 0",
+        64,
+        "write whole seconds from 1 to 86400, as 5",
+    ),
+    ("5 diagnose", 64, "leave it out before a command"),
+    ("diagnose cahce.invalid", 3, "did you mean cache_invalid?"),
     (
         "diagnose http://x",
         64,
@@ -107,6 +113,11 @@ fn every_error_names_the_next_step() {
     let full = folder.path().join("full");
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("x"), "x").unwrap();
+    std::fs::write(
+        folder.path().join("redis-frag.conf"),
+        "jobs:\n  - name: cache_invalid\n    address: redis://127.0.0.1:1\n",
+    )
+    .unwrap();
     for (typed, code, says) in WRONG {
         let words = typed.split(' ').map(|word| {
             word.replace("PORT", &format!("127.0.0.1:{}", server.port()))

@@ -28,6 +28,19 @@ struct Terminal {
 impl Terminal {
     /// A screen of 100 columns and 12 lines; one job for each server.
     fn watch(servers: &[(&str, &Server)], env: &[(&str, &str)]) -> Self {
+        Self::running(servers, env, "VIEW; echo \"CODE $?\"; stty -g")
+    }
+
+    /// The same in a shell that puts commands into groups of their own, as one that a person
+    /// sits at: whenever the view has stopped, it waits for Enter and lets it go on.
+    fn at_a_shell(servers: &[(&str, &Server)]) -> Self {
+        let line = "set -m; VIEW; while [ -n \"$(jobs -s)\" ]; do echo STOPPED; stty -g; read x; fg; \
+                    done; echo \"CODE $?\"; stty -g";
+        Self::running(servers, &[], line)
+    }
+
+    /// A line for a shell; VIEW stands for the live view.
+    fn running(servers: &[(&str, &Server)], env: &[(&str, &str)], line: &str) -> Self {
         let home = TempDir::new().unwrap();
         let jobs: String = servers
             .iter()
@@ -40,14 +53,17 @@ impl Terminal {
             format!("jobs:\n{jobs}"),
         )
         .unwrap();
-        let line = format!(
-            "stty cols 100 rows 12; stty -g; tty; '{}' diagnose --watch --interval 1; echo \"CODE $?\"; stty -g",
+        let view = format!(
+            "'{}' diagnose --watch --interval 1",
             env!("CARGO_BIN_EXE_redis-frag")
         );
+        let line = line.replace("VIEW", &view);
+        let line = format!("stty cols 100 rows 12; stty -g; tty; {line}");
         let mut child = Command::new("script")
             .args(["-qefc", &line, "/dev/null"])
             .env("NETDATA_USER_CONFIG_DIR", home.path())
             .env("NETDATA_STOCK_CONFIG_DIR", home.path())
+            .env("SHELL", "/bin/bash")
             .env("TERM", "xterm")
             .env("LANG", "C.UTF-8")
             .env_remove("LC_ALL")
@@ -253,6 +269,11 @@ fn a_window_of_another_size_is_filled_at_once() {
         let lines: Vec<&str> = text.lines().collect();
         lines.len() == 6 && lines[5].starts_with("Enter report") && lines[5].chars().count() <= 60
     });
+    // Erased behind its end, a line as wide as the screen would lose its last character.
+    let said = terminal.said.lock().unwrap().clone();
+    let before: Vec<&str> = said.split("\u{1b}[K").collect();
+    let (_, before) = before.split_last().unwrap();
+    assert!(before.len() > 6 && before.iter().all(|text| text.ends_with('H')));
 }
 
 /// What cannot be drawn over is told one below the other, without a code.
@@ -271,34 +292,71 @@ fn a_dumb_terminal_gets_rounds_of_text() {
 #[test]
 fn it_stops_for_the_shell_and_goes_on() {
     let server = Server::start(Kind::Redis82);
-    let mut terminal = Terminal::watch(&[("one", &server)], &[]);
+    let mut terminal = Terminal::at_a_shell(&[("one", &server)]);
     terminal.until("it is there", |text| text.contains("small, "));
     let pid = terminal.pid();
-    let is_stopped = || {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        status.lines().any(|line| line.starts_with("State:\tT"))
-    };
-    for how in ["key", "signal"] {
+    for (times, how) in [(1, "key"), (2, "signal")] {
         match how {
             "key" => terminal.press("\u{1a}"),
             _ => assert!(signal(pid, "TSTP")),
         }
-        assert!(becomes_true(SOON, is_stopped), "{how}");
+        // The shell says it, so it has the terminal.
+        let said = || terminal.said.lock().unwrap().clone();
+        let states = || -> Vec<String> {
+            let said = said();
+            let states = said.lines().map(str::trim);
+            let states = states.filter(|line| line.matches(':').count() > 10);
+            states.map(str::to_owned).collect()
+        };
+        let stopped = becomes_true(SOON, || states().len() > times);
+        assert!(stopped, "{how}:\n{}", terminal.text());
+        assert_eq!(said().matches("STOPPED").count(), times, "{how}");
+        assert_eq!(states()[times], states()[0], "{how}: as it was before");
         assert!(!terminal.screen.lock().unwrap().screen().alternate_screen());
-        let tty = std::fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
-        let state = Command::new("stty")
-            .arg("-F")
-            .arg(tty)
-            .arg("-g")
-            .output()
-            .unwrap();
-        let state = String::from_utf8(state.stdout).unwrap();
-        let said = terminal.said.lock().unwrap().clone();
-        assert!(said.contains(state.trim()), "{how}: as it was before");
-        assert!(signal(pid, "CONT"));
+        terminal.press("\n");
         terminal.until("it is back", |text| text.contains("small, "));
         assert!(terminal.screen.lock().unwrap().screen().alternate_screen());
     }
     terminal.press("q");
     assert_eq!(terminal.ended().2, "0");
+}
+
+/// Where no shell would let it go on, as with `ssh -t HOST COMMAND`, Ctrl-Z does nothing: it
+/// would stand for ever.
+#[test]
+fn it_does_not_stop_where_nobody_would_let_it_go_on() {
+    let server = Server::start(Kind::Redis82);
+    let mut terminal = Terminal::watch(&[("one", &server)], &[]);
+    terminal.until("it is there", |text| text.contains("small, "));
+    assert!(signal(terminal.pid(), "TSTP"));
+    terminal.press("\u{1a}?");
+    terminal.until("it goes on", |text| text.contains("PgUp PgDn"));
+    terminal.press("qq");
+    let (before, behind, code) = terminal.ended();
+    assert_eq!((behind, code.as_str()), (before, "0"));
+}
+
+/// What is logged does not come between the lines that are drawn; it is told in the end.
+#[test]
+fn the_log_waits_until_the_terminal_is_given_back() {
+    let folder = TempDir::new().unwrap();
+    let include = folder.path().join("without-config.conf");
+    std::fs::write(&include, "rename-command CONFIG \"\"\n").unwrap();
+    let server = Server::builder(Kind::Redis82)
+        .arg("--include", &include.display().to_string())
+        .start();
+    let line = "VIEW --debug; echo \"CODE $?\"; stty -g";
+    let mut terminal = Terminal::running(&[("one", &server)], &[], line);
+    terminal.until("it is there", |text| text.contains("small, "));
+    terminal.press("q");
+    assert_eq!(terminal.ended().2, "0");
+    let said = terminal.said.lock().unwrap().clone();
+    let (before, during) = said.split_once("\u{1b}[?1049h").unwrap();
+    let (during, behind) = during.split_once("\u{1b}[?1049l").unwrap();
+    let logged = "CONFIG GET is not to be had";
+    assert!(
+        !before.contains(logged) && !during.contains(logged),
+        "{said:?}"
+    );
+    assert!(behind.contains(logged), "{behind}");
 }

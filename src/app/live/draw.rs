@@ -23,6 +23,9 @@ const INDENT: usize = 2;
 /// Most columns of a line of the past.
 const WIDEST: usize = 40;
 
+/// A report that is wider is not read in one look.
+const WIDEST_REPORT: usize = 120;
+
 /// Ratio up to which the line of its past is not stretched: that of an instance that is
 /// well lies low.
 const USUAL_RATIO: f64 = 3.0;
@@ -81,7 +84,7 @@ impl Canvas {
 
     fn style(&self) -> Style {
         Style {
-            width: self.columns,
+            width: self.columns.min(WIDEST_REPORT),
             colour: self.colour,
         }
     }
@@ -92,7 +95,7 @@ impl Canvas {
 #[must_use]
 pub fn frame(rows: &[&Row], view: &mut View, canvas: Canvas, now: Now<'_>) -> Vec<String> {
     let chosen = view.chosen().map(str::to_owned);
-    let nobody = || vec![String::new(), fit(NOBODY, canvas.columns)];
+    let nobody = || vec![String::new(), NOBODY.to_owned()];
     let row = |name: &str| rows.iter().find(|row| row.name == name);
     let middle = match view.page {
         Page::Table if rows.is_empty() => nobody(),
@@ -121,7 +124,7 @@ pub fn frame(rows: &[&Row], view: &mut View, canvas: Canvas, now: Now<'_>) -> Ve
     let mut lines = vec![head(rows, view, canvas, now)];
     let shown = middle.into_iter().skip(from).take(room);
     // What is to be copied may be wider than the screen: it is cut here, not wrapped.
-    lines.extend(shown.map(|line| fit(&line, canvas.columns)));
+    lines.extend(shown.map(|line| fit(&line, canvas)));
     lines.resize(canvas.lines.saturating_sub(1), String::new());
     lines.push(foot(view, canvas, hidden.saturating_sub(from)));
     lines.truncate(canvas.lines);
@@ -130,7 +133,9 @@ pub fn frame(rows: &[&Row], view: &mut View, canvas: Canvas, now: Now<'_>) -> Ve
 
 /// How many of each, and what was chosen.
 fn head(rows: &[&Row], view: &View, canvas: Canvas, now: Now<'_>) -> String {
-    let count = |severity| rows.iter().filter(|row| row.severity() == severity).count();
+    let heard = || rows.iter().filter(|row| row.report.is_some());
+    let count = |severity| heard().filter(|row| row.severity() == severity).count();
+    let silent = rows.len().saturating_sub(heard().count());
     let severities = [
         Severity::Critical,
         Severity::Warning,
@@ -138,7 +143,9 @@ fn head(rows: &[&Row], view: &View, canvas: Canvas, now: Now<'_>) -> String {
         Severity::Fine,
     ];
     let counts = severities.map(|severity| (count(severity), severity.name()));
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    // Nobody has answered that it is fine.
+    let counts = counts.into_iter().chain([(silent, "pending")]);
+    let counts = counts.filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
@@ -233,10 +240,11 @@ fn first(
         Some(_) => style.severity(row.severity(), SEVERITY),
         None => " ".repeat(SEVERITY),
     };
+    let room = canvas.columns.saturating_sub(1 + SEVERITY + width + 2);
     let told = match &row.report {
         None => "no answer yet".to_owned(),
         Some(report) => match &report.found {
-            Ok(_) => found(report) + &age(row, view, now),
+            Ok(_) => found(report, &age(row, view, now), room),
             Err(error) => {
                 let since = row
                     .silent
@@ -245,7 +253,6 @@ fn first(
             }
         },
     };
-    let room = canvas.columns.saturating_sub(1 + SEVERITY + width + 2);
     let told = cut(&told, room);
     let name = format!("{:<width$}", cut(&row.name, width));
     let name = if selected {
@@ -256,8 +263,9 @@ fn first(
     format!("{mark}{severity}{name}  {told}")
 }
 
-/// The verdict, and the first remedy with its bytes.
-fn found(report: &Report) -> String {
+/// The verdict, and the first remedy with its bytes; where there is no room for all of it,
+/// the waste goes first, which is seen below. The age of it stays.
+fn found(report: &Report, age: &str, room: usize) -> String {
     let verdict = report.verdict().name();
     let Ok(found) = &report.found else {
         return verdict.to_owned();
@@ -270,7 +278,14 @@ fn found(report: &Report) -> String {
         let gain = gain.map_or(String::new(), |gain| format!(": {} back", bytes(gain)));
         format!(", {}{gain}", advice.action.name().replace('_', " "))
     });
-    format!("{verdict}{wasted}{}", advice.unwrap_or_default())
+    let advice = advice.unwrap_or_default();
+    let all = [
+        format!("{verdict}{wasted}{advice}{age}"),
+        format!("{verdict}{advice}{age}"),
+        format!("{verdict}{wasted}{age}"),
+    ];
+    let fitting = all.into_iter().find(|told| length(told) <= room);
+    fitting.unwrap_or_else(|| format!("{verdict}{age}"))
 }
 
 /// The past of its ratio, and of resident beside used memory on one scale.
@@ -353,24 +368,34 @@ fn number(size: Option<u64>) -> Option<f64> {
     size.map(|size| size as f64)
 }
 
-/// A line that may have colours, cut to so many columns.
-fn fit(line: &str, columns: usize) -> String {
+/// A line that may have colours, cut to the columns of the screen and to what it shows.
+fn fit(line: &str, canvas: Canvas) -> String {
     let mut out = String::new();
-    let (mut seen, mut in_colour, mut cut_off) = (0, false, false);
+    let (mut seen, mut in_colour, mut is_full) = (0, false, false);
     for c in line.chars() {
-        match c {
-            '\u{1b}' => in_colour = true,
-            _ if in_colour => in_colour = c != 'm',
-            _ if seen >= columns => {
-                cut_off = true;
-                continue;
-            }
-            _ => seen += 1,
+        let c = if c.is_ascii() || canvas.utf8 { c } else { '?' };
+        if c == '\u{1b}' || in_colour {
+            in_colour = c != 'm';
+            out.push(c);
+            continue;
         }
-        out.push(c);
+        seen += columns(c);
+        is_full |= seen > canvas.columns;
+        if !is_full {
+            out.push(c);
+        }
     }
-    debug_assert!(cut_off || out == line);
     out
+}
+
+/// Columns that a character takes at most, whatever the terminal. Wide ones (East Asian,
+/// emoji) stand from U+1100 on, apart from punctuation, arrows, and what is drawn here
+/// (`EastAsianWidth` of Unicode 16).
+fn columns(c: char) -> usize {
+    match c {
+        ..'\u{1100}' | '\u{2000}'..='\u{22ff}' | '\u{2500}'..='\u{259f}' => 1,
+        _ => 2,
+    }
 }
 
 #[cfg(test)]

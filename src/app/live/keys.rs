@@ -37,8 +37,26 @@ pub enum Key {
     Suspend,
 }
 
-/// The keys in what was read at once. A terminal sends the bytes of one key together, so
-/// that a lone escape is the key of that name.
+/// Most bytes of a key that has several.
+const LONGEST: usize = 16;
+
+/// Whether more bytes of a key may be under way: a slow line breaks them up anywhere.
+#[must_use]
+pub fn is_open(bytes: &[u8]) -> bool {
+    let escape = bytes.iter().rposition(|byte| *byte == 0x1b);
+    let Some(sequence) = escape.and_then(|place| bytes.get(place + 1..)) else {
+        return false;
+    };
+    match sequence.split_first() {
+        None => true,
+        Some((b'[' | b'O', rest)) => {
+            rest.len() < LONGEST && rest.iter().all(|byte| (0x20..=0x3f).contains(byte))
+        }
+        Some(_) => false,
+    }
+}
+
+/// The keys in what was read. An escape with nothing behind it is the key of that name.
 #[must_use]
 pub fn pressed(bytes: &[u8]) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -122,6 +140,26 @@ mod tests {
             (b"", &[]),
         ] {
             assert_eq!(pressed(bytes), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_slow_line_has_not_brought_yet_is_waited_for() {
+        for (bytes, want) in [
+            (&b""[..], false),
+            (b"q", false),
+            (b"\x1b", true),
+            (b"q\x1b[", true),
+            (b"\x1bO", true),
+            (b"\x1b[5", true),
+            (b"\x1b[1;5", true),
+            (b"\x1b[5~", false),
+            (b"\x1b[A", false),
+            (b"\x1b[Aj", false),
+            (b"\x1bj", false),
+            (b"\x1b[00000000000000000000000000", false),
+        ] {
+            assert_eq!(is_open(bytes), want, "{bytes:?}");
         }
     }
 }

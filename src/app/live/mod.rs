@@ -20,7 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use crate::model::text;
 
-use super::diagnose::{Asked, Seen, ask};
+use super::diagnose::{Asked, BROKE_DOWN, Seen, ask};
+use super::panics::caught;
 use super::report::Report;
 use super::screen::Screen;
 use super::target::Target;
@@ -94,7 +95,7 @@ pub(super) async fn run(
             _ = signals.hangup.recv() => break,
             _ = signals.window.recv() => terminal.clear(),
             _ = signals.stop.recv() => suspend(&mut terminal),
-            // Somebody else may have changed it meanwhile.
+            // After a stop; somebody else may have changed it meanwhile.
             _ = signals.go_on.recv() => {
                 terminal.leave();
                 terminal.enter();
@@ -103,7 +104,7 @@ pub(super) async fn run(
             Some((place, report, asked)) = heard.recv() => {
                 if let Some(slot) = slots.get_mut(place) {
                     slot.row.take(report, began.elapsed());
-                    slot.asked = Some(asked);
+                    slot.asked = asked;
                 }
             }
             Some(bytes) = pressed.recv() => {
@@ -166,7 +167,7 @@ fn draw(
     terminal: &mut Terminal<'_>,
 ) -> bool {
     let shown = shown(slots);
-    view.rank(&shown);
+    view.rank(&shown, since);
     let clock = SystemTime::now().duration_since(UNIX_EPOCH);
     let clock = text::utc(clock.unwrap_or_default().as_secs());
     // The day is known to who sits there.
@@ -194,11 +195,13 @@ fn shown(slots: &[Slot]) -> Vec<&Row> {
     rows.map(|(slot, _)| &slot.row).collect()
 }
 
-/// Gives the terminal back, stops, and takes it again.
+/// Gives the terminal back and stops, if a shell is there to let it go on; the signal to
+/// do so takes it again.
 fn suspend(terminal: &mut Terminal<'_>) {
-    terminal.leave();
-    terminal::stop();
-    terminal.enter();
+    if terminal::can_stop() {
+        terminal.leave();
+        terminal::stop();
+    }
 }
 
 /// Asks one target at its pace for as long as somebody listens.
@@ -206,16 +209,21 @@ async fn follow(
     place: usize,
     mut target: Target,
     mut pace: watch::Receiver<Pace>,
-    tell: mpsc::Sender<(usize, Report, Asked)>,
+    tell: mpsc::Sender<(usize, Report, Option<Asked>)>,
 ) {
+    let name = target.job.name.clone();
     loop {
         if pace.wait_for(|pace| !pace.paused).await.is_err() {
             return;
         }
         let began = Instant::now();
-        let (same, report, asked) = ask(target).await;
+        let Some((same, report, asked)) = caught(ask(target)).await else {
+            let told = Report::unreachable(&name, BROKE_DOWN);
+            let _ = tell.send((place, told, None)).await;
+            return;
+        };
         target = same;
-        if tell.send((place, report, asked)).await.is_err() {
+        if tell.send((place, report, Some(asked))).await.is_err() {
             return;
         }
         loop {

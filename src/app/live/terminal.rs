@@ -9,11 +9,16 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::app::Out;
+use crate::app::{Out, logging};
+
+use super::keys;
 
 /// The other screen, without a cursor; and back.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[2J";
 const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
+
+/// How long the rest of a key is waited for, in nanoseconds.
+const REST_OF_A_KEY: i64 = 50_000_000;
 
 /// Begin and end of what is shown at once, for terminals that know it (mode 2026).
 const BEGIN: &str = "\u{1b}[?2026h";
@@ -23,6 +28,8 @@ const SHOW: &str = "\u{1b}[?2026l";
 pub struct Terminal<'a> {
     /// How its input was set before, where it is a terminal's.
     before: Option<Termios>,
+    /// Whether it is not given back.
+    is_taken: bool,
     /// What stands on the screen.
     drawn: Vec<String>,
     /// Where text goes; says whether anybody reads.
@@ -35,6 +42,7 @@ impl<'a> Terminal<'a> {
     pub fn take(write: Out<'a>) -> Self {
         let mut terminal = Self {
             before: None,
+            is_taken: false,
             drawn: Vec::new(),
             write,
         };
@@ -59,16 +67,22 @@ impl<'a> Terminal<'a> {
             }
         }
         self.drawn.clear();
+        logging::hold();
         (self.write)(ENTER);
+        self.is_taken = true;
     }
 
-    /// Gives it back as it was.
+    /// Gives it back as it was, if it is taken; what was logged meanwhile is told there.
     pub fn leave(&mut self) {
+        if !std::mem::take(&mut self.is_taken) {
+            return;
+        }
         (self.write)(LEAVE);
         if let Some(before) = self.before.take() {
             // A terminal that is gone needs nothing any more.
             let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &before);
         }
+        logging::release();
     }
 
     /// Forgets what stands on the screen: its size has changed.
@@ -79,11 +93,16 @@ impl<'a> Terminal<'a> {
 
     /// Draws the lines that differ from those that are there; says whether anybody reads.
     pub fn draw(&mut self, lines: Vec<String>) -> bool {
+        if !self.is_taken {
+            return true;
+        }
         let mut text = String::new();
         let before = self.drawn.iter().map(Some).chain(std::iter::repeat(None));
         for (number, (line, before)) in lines.iter().zip(before).enumerate() {
             if before != Some(line) {
-                text += &format!("\u{1b}[{};1H{line}\u{1b}[K", number + 1);
+                // Erased first: behind a line as wide as the screen the cursor stands on
+                // its last character.
+                text += &format!("\u{1b}[{};1H\u{1b}[K{line}", number + 1);
             }
         }
         self.drawn = lines;
@@ -101,29 +120,45 @@ impl Drop for Terminal<'_> {
 /// terminal cannot be waited for otherwise without changing it for those who share it.
 pub fn read_keys(tell: impl Fn(Vec<u8>) -> bool) {
     let mut stdin = io::stdin();
-    let mut bytes = [0; 256];
+    // As much as stdin itself takes at once: less would be left there, where no poll sees it.
+    let mut bytes = [0; 8192];
+    let mut held = Vec::new();
     loop {
         // Looked for first, so that the thread ends with who listens.
         let ready = {
             let mut waits = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
             let patience = rustix::event::Timespec {
                 tv_sec: 0,
-                tv_nsec: 200_000_000,
+                tv_nsec: if held.is_empty() {
+                    200_000_000
+                } else {
+                    REST_OF_A_KEY
+                },
             };
             poll(&mut waits, Some(&patience)).unwrap_or(0)
         };
-        let read = if ready > 0 {
-            stdin.read(&mut bytes).unwrap_or(0)
-        } else if tell(Vec::new()) {
-            continue;
-        } else {
-            return;
-        };
-        let pressed = bytes.get(..read).unwrap_or_default();
-        if pressed.is_empty() || !tell(pressed.to_vec()) {
+        if ready > 0 {
+            let read = stdin.read(&mut bytes).unwrap_or(0);
+            if read == 0 {
+                return;
+            }
+            held.extend_from_slice(bytes.get(..read).unwrap_or_default());
+            if keys::is_open(&held) {
+                continue;
+            }
+        }
+        if !tell(std::mem::take(&mut held)) {
             return;
         }
     }
+}
+
+/// Whether somebody lets this program go on after it has stopped: a shell that puts each
+/// command into a process group of its own. Where there is none, as with `ssh -t HOST
+/// COMMAND`, it would stand for ever.
+pub fn can_stop() -> bool {
+    let group = rustix::process::getpgrp();
+    rustix::process::getsid(None).is_ok_and(|session| session != group)
 }
 
 /// Stops this program as Ctrl-Z does, until a shell lets it go on.

@@ -4,15 +4,16 @@
 //! Pure. Must not know what is drawn, nor how a key is read.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::model::verdict::{Severity, Verdict};
 
 use super::keys::Key;
 use super::rows::Row;
 
-/// How often in a row the order must be another before rows move that are no worse than
+/// For how many rounds the order must be another before rows move that are no worse than
 /// they were.
-const CALM: u8 = 5;
+const CALM: u32 = 3;
 
 /// Seconds between rounds that can be chosen.
 const INTERVALS: &[u32] = &[1, 2, 5, 10, 30, 60];
@@ -97,8 +98,8 @@ pub struct View {
     moved: bool,
     /// What each row was when they were last ordered.
     was: Vec<(String, Severity, Option<Verdict>)>,
-    /// How often the order would have been another since.
-    stale: u8,
+    /// Since when the order would have been another.
+    stale: Option<Duration>,
 }
 
 impl View {
@@ -115,7 +116,7 @@ impl View {
             selected: 0,
             moved: false,
             was: Vec::new(),
-            stale: 0,
+            stale: None,
         }
     }
 
@@ -189,22 +190,24 @@ impl View {
     }
 
     /// Orders the rows anew where one has become something else, or where another order
-    /// has stood for a while. A row that was chosen stays selected; until one is, the first is.
-    pub fn rank(&mut self, rows: &[&Row]) {
+    /// has stood for some rounds; `time` is how long the view has been there. A row that was
+    /// chosen stays selected; until one is, the first is.
+    pub fn rank(&mut self, rows: &[&Row], time: Duration) {
         let is = |row: &&Row| (row.name.clone(), row.severity(), row.verdict());
         let mut now: Vec<_> = rows.iter().map(is).collect();
         now.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         let names = self.sorted(rows);
         if now == self.was && names == self.ranked {
-            self.stale = 0;
+            self.stale = None;
             return;
         }
-        self.stale = self.stale.saturating_add(1);
-        if now == self.was && self.stale < CALM {
+        let since = *self.stale.get_or_insert(time);
+        let calm = Duration::from_secs(u64::from(self.interval)).saturating_mul(CALM);
+        if now == self.was && time.saturating_sub(since) < calm {
             return;
         }
         let chosen = self.chosen().filter(|_| self.moved).map(str::to_owned);
-        (self.was, self.ranked, self.stale) = (now, names, 0);
+        (self.was, self.ranked, self.stale) = (now, names, None);
         let place = |name: String| self.ranked.iter().position(|other| *other == name);
         let last = self.ranked.len().saturating_sub(1);
         let stays = if self.moved { self.selected } else { 0 };
@@ -232,8 +235,6 @@ impl View {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::app::report::tests::{FRAGMENTED, report};
 
@@ -250,7 +251,14 @@ mod tests {
     }
 
     fn order(view: &mut View, rows: &[Row]) -> String {
-        view.rank(&rows.iter().collect::<Vec<_>>());
+        order_at(view, rows, 0)
+    }
+
+    fn order_at(view: &mut View, rows: &[Row], second: u64) -> String {
+        view.rank(
+            &rows.iter().collect::<Vec<_>>(),
+            Duration::from_secs(second),
+        );
         view.ranked.join(" ")
     }
 
@@ -270,12 +278,21 @@ mod tests {
         );
         view.press(Key::Down, 10);
         assert_eq!(view.chosen(), Some("less"));
-        // Another one wastes more now: for a while that moves nobody.
-        rows[2] = row("less", "540000000", "2.70");
-        for _ in 1..CALM {
-            assert_eq!(order(&mut view, &rows), "more less fine");
+        // Another one wastes more now: for three rounds of two seconds that moves nobody,
+        // however often it is drawn meanwhile.
+        let other = row("less", "540000000", "2.70");
+        let before = std::mem::replace(&mut rows[2], other);
+        for second in [10, 10, 11, 12, 13, 14, 15, 15, 15] {
+            assert_eq!(order_at(&mut view, &rows, second), "more less fine");
         }
-        assert_eq!(order(&mut view, &rows), "less more fine");
+        // What is over before does not count.
+        let other = std::mem::replace(&mut rows[2], before);
+        assert_eq!(order_at(&mut view, &rows, 15), "more less fine");
+        rows[2] = other;
+        for second in [16, 21] {
+            assert_eq!(order_at(&mut view, &rows, second), "more less fine");
+        }
+        assert_eq!(order_at(&mut view, &rows, 22), "less more fine");
         assert_eq!(view.chosen(), Some("less"), "selected by name");
         // One has become something else: at once.
         rows[1] = row("more", "220000000", "1.10");
