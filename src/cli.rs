@@ -20,7 +20,6 @@ pub const VERSION: &str = env!("REDIS_FRAG_VERSION");
     name = "redis-frag",
     version = VERSION,
     subcommand_precedence_over_arg = true,
-    override_usage = "redis-frag [OPTIONS] [UPDATE_EVERY]\n       redis-frag [OPTIONS] <COMMAND>",
     after_long_help = examples::PROGRAM
 )]
 pub struct Cli {
