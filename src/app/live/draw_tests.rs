@@ -83,6 +83,44 @@ redis-frag  1 warning, 1 unknown, 1 fin~
     assert_eq!(text, want, "\n{text}");
 }
 
+#[test]
+fn a_wide_screen_shows_more_of_the_past() {
+    let text = drawn(&rows(), &mut View::new(2), canvas(120, 6, true));
+    let want = "\
+redis-frag  1 warning, 1 unknown, 1 fine, 1 pending  every 2 s  worst first  03:00:00Z
+>WARNING  cache     fragmented, 314.7 MiB wasted, active defrag: 278.2 MiB back
+  ratio   ▁▁▁▁▁▁▁▁▁▁▁▁▇▇▇▇▇▇▇▇   2.65  rss   ▄▄▄▄▄▄▄▄▄▄▄▄████████  505.4 MiB  used   ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄  190.7 MiB
+ UNKNOWN  queue     unreachable for 12 s: cannot connect: connection refused
+  ratio                     ▁    1.10  rss                     █   209.8 MiB  used                     █   190.7 MiB
+1 of 4  Enter report  Space pause  s order  + - pace  ? keys  q end
+";
+    assert_eq!(text, want, "\n{text}");
+}
+
+/// Black on a ground of its own holds on light and dark; what is dim or bold has no colour.
+#[test]
+fn colours_hold_on_light_and_dark() {
+    let rows = rows();
+    let mut view = View::new(2);
+    let size = Canvas {
+        colour: true,
+        ..canvas(80, 16, true)
+    };
+    let table = drawn(&rows, &mut view, size);
+    for want in [
+        ">\u{1b}[30;43mWARNING\u{1b}[0m  \u{1b}[1mcache   \u{1b}[0m  fragmented, ",
+        " \u{1b}[35mUNKNOWN\u{1b}[0m  queue     unreachable for 12 s",
+        "\u{1b}[2mEnter report  ",
+    ] {
+        assert!(table.contains(want), "{want:?}\n{table:?}");
+    }
+    view.press(Key::Open, 14);
+    let report = drawn(&rows, &mut view, size);
+    for want in ["[\u{1b}[30;42m##", "##\u{1b}[0m\u{1b}[30;41mxx"] {
+        assert!(report.contains(want), "{want:?}\n{report:?}");
+    }
+}
+
 /// What to do is worth more than the waste, which is seen below; the verdict is never cut.
 #[test]
 fn what_does_not_fit_goes_by_what_it_is_worth() {

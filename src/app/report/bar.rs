@@ -13,8 +13,8 @@ pub struct Part {
     pub meaning: &'static str,
     /// The character that stands for it, colours or not.
     pub glyph: char,
-    /// Its colour, as the number of an ANSI foreground.
-    pub colour: u8,
+    /// Its colour, as the number of an ANSI background.
+    pub ground: u8,
     /// Bytes; negative where memory was counted and never touched.
     pub bytes: i64,
 }
@@ -22,43 +22,43 @@ pub struct Part {
 /// The parts of RSS in the order of the bar.
 #[must_use]
 pub fn parts(used: u64, waste: &Waste) -> Vec<Part> {
-    let part = |name, meaning, glyph, colour, bytes| Part {
+    let part = |name, meaning, glyph, ground, bytes| Part {
         name,
         meaning,
         glyph,
-        colour,
+        ground,
         bytes,
     };
     let used = i64::try_from(used).unwrap_or(i64::MAX);
-    let mut all = vec![part("used", "the data and its overhead", '#', 32, used)];
+    let mut all = vec![part("used", "the data and its overhead", '#', 42, used)];
     match waste.parts {
         Some(parts) => all.extend([
             part(
                 "fragmented",
                 "holes between live data",
                 'x',
-                31,
+                41,
                 parts.fragmented,
             ),
             part(
                 "releasable",
                 "free pages that the allocator keeps",
                 'o',
-                33,
+                43,
                 parts.releasable,
             ),
             part(
                 "process",
                 "code, stacks, memory not from the allocator",
                 '+',
-                36,
+                46,
                 parts.process,
             ),
             part(
                 "other",
                 "the allocator's caches, Lua, rounding",
                 '.',
-                35,
+                45,
                 parts.other,
             ),
         ]),
@@ -66,7 +66,7 @@ pub fn parts(used: u64, waste: &Waste) -> Vec<Part> {
             "wasted",
             "this allocator does not tell where",
             'x',
-            31,
+            41,
             waste.total,
         )),
     }

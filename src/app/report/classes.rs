@@ -201,7 +201,7 @@ impl Page<'_> {
         let wasted = class.wasted().unwrap_or(0).cast_signed();
         let sizes = [wasted, worst.cast_signed().saturating_sub(wasted)];
         let cells = bar::cells(&sizes, room).into_iter().next();
-        self.style.paint("7;31", &"x".repeat(cells.unwrap_or(0)))
+        self.style.paint("30;41", &"x".repeat(cells.unwrap_or(0)))
     }
 
     /// Which values are in the worst classes.

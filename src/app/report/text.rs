@@ -149,7 +149,9 @@ impl Page<'_> {
     /// So many of the characters that stand for a part, in its colour.
     fn glyphs(&self, part: &Part, count: usize) -> String {
         let run = part.glyph.to_string().repeat(count);
-        self.style.paint(&format!("7;{}", part.colour), &run)
+        // Black on its colour: that holds on a light screen too, where its colour turned round
+        // would be white on yellow.
+        self.style.paint(&format!("30;{}", part.ground), &run)
     }
 
     /// The limit, and what threatens beside the waste.
