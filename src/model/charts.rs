@@ -273,13 +273,14 @@ pub const CHARTS: &[Chart] = &[
         family: "headroom",
         kind: Kind::Stacked,
         dimensions: &[
-            whole("rss", |d| int(Some(d.headroom.as_ref()?.rss))),
+            // The dashboard stacks from the last up: what is left lies on top of what is taken.
+            whole("free", |d| int(Some(d.headroom.as_ref()?.free))),
             // A server before 6.2 does not tell what its child copies.
             whole("cow", |d| match d.sample.forking() {
                 Some(true) => int(d.sample.copied_by_child()),
                 _ => int(Some(d.headroom.as_ref()?.cow)),
             }),
-            whole("free", |d| int(Some(d.headroom.as_ref()?.free))),
+            whole("rss", |d| int(Some(d.headroom.as_ref()?.rss))),
         ],
         variables: &[],
     },
