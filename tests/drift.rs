@@ -154,6 +154,23 @@ fn every_alert_says_who_what_and_where_to_look() {
     }
 }
 
+/// Agents show the value of an alert as it is: of bytes that would be nine digits and more.
+#[test]
+fn alerts_on_bytes_are_told_in_mebibytes() {
+    let mut told = Vec::new();
+    for template in templates(&project_file("health.d/redis_frag.conf")) {
+        let name = &template["template"];
+        assert_ne!(template["units"], "bytes", "{name}");
+        let relative = template["lookup"].contains(" percentage ");
+        if chart_of(&template).units == "bytes" && !relative {
+            assert_eq!(template["units"], "MiB", "{name}");
+            assert_eq!(template["calc"], "$this / 1048576", "{name}");
+            told.push(name.clone());
+        }
+    }
+    assert_eq!(told, ["redis_frag_wasted", "redis_frag_swap"]);
+}
+
 /// The charts that an alert's `info` sends its receiver to are there.
 #[test]
 fn alerts_send_their_receiver_to_charts_that_exist() {
