@@ -37,7 +37,7 @@ cpu|active defrag|percentage|stacked|user system
 response_time|active defrag|milliseconds|line|info
 fork|fork|bytes|line|cow last_rdb last_aof
 fork_state|fork|state|stacked|rdb aof module
-headroom|headroom|bytes|stacked|rss cow free
+headroom|headroom|bytes|stacked|free cow rss
 headroom_used|headroom|percentage|line|now worst_case
 swap|host|bytes|line|swap
 thp|host|state|stacked|always madvise never off_for_process
