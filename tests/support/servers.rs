@@ -222,7 +222,7 @@ impl Server {
         (self.pid(), dir.keep())
     }
 
-    /// Does it over the server's own connection, once more where a signal broke it
+    /// Does it over the server's own connection, and again where a signal broke it
     /// off: a socket with time limits is not waited on again by the kernel
     /// (signal(7)), and the client library does not either.
     fn with_connection<T>(
