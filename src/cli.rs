@@ -1,5 +1,6 @@
 //! Arguments, as clap reads them. Types only.
 
+pub mod alike;
 pub mod examples;
 
 use std::path::PathBuf;
@@ -265,18 +266,14 @@ fn update_every(text: &str) -> Result<u32, String> {
         Ok(seconds @ 1..=86_400) => Ok(seconds),
         Ok(_) => Err("an agent gives 1 to 86400 seconds".to_owned()),
         Err(_) => {
-            let likeness = |name: &&str| strsim::jaro_winkler(text, name);
-            let names = Cli::command();
-            let names: Vec<&str> = names
-                .get_subcommands()
-                .map(clap::Command::get_name)
-                .collect();
-            let alike = names
-                .iter()
-                .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-            Err(match alike.filter(|name| likeness(name) > 0.7) {
+            let command = Cli::command();
+            let names = || command.get_subcommands().map(clap::Command::get_name);
+            Err(match alike::alike(text, names()).first() {
                 Some(name) => format!("no such command; did you mean {name}?"),
-                None => format!("no such command; there are {}", names.join(", ")),
+                None => {
+                    let names: Vec<&str> = names().collect();
+                    format!("no such command; there are {}", names.join(", "))
+                }
             })
         }
     }

@@ -12,31 +12,13 @@ use std::path::Path;
 use redis_frag::model::chart::Chart;
 use redis_frag::model::charts::{CHARTS, CONTEXT_PREFIX};
 
-use crate::support::health;
+use crate::support::health::{self, templates};
 
 /// Words that an expression may use beside its chart's dimensions and variables.
 const BUILT_IN: &[&str] = &["this", "status", "WARNING", "CRITICAL", "CLEAR"];
 
 fn project_file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
-
-/// The templates of a health file: keys and values, in order.
-fn templates(text: &str) -> Vec<BTreeMap<String, String>> {
-    let mut found: Vec<BTreeMap<String, String>> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if line.starts_with('#') {
-            continue;
-        }
-        let (key, value) = line.split_once(':').unwrap();
-        let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
-        if key == "template" {
-            found.push(BTreeMap::new());
-        }
-        let before = found.last_mut().unwrap().insert(key, value);
-        assert_eq!(before, None, "a key twice: {line}");
-    }
-    found
 }
 
 fn chart_of(template: &BTreeMap<String, String>) -> &'static Chart {

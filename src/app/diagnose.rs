@@ -28,7 +28,7 @@ use super::{Failure, Out, block_on, exit_code};
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// What is told where nobody named an instance and none is there.
-const NONE_FOUND: &str = "no instance found: nothing listens at the usual addresses of this \
+pub(super) const NONE_FOUND: &str = "no instance found: nothing listens at the usual addresses of this \
                           machine; name one: redis-frag diagnose HOST:PORT";
 
 /// What is told of an instance over which redis-frag panicked.

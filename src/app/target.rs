@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::Access;
+use crate::cli::alike::alike;
 use crate::config::address::Address;
 use crate::config::job::{Credentials, Job, clean_name};
 use crate::config::login;
@@ -265,19 +266,13 @@ pub(super) fn all(
         };
         let mut meant = target(meant);
         if meant.origin == Origin::Host {
-            meant.alike = alike(word, &jobs);
+            let names = jobs.iter().map(|job| job.name.as_str());
+            let likest = alike(word, names).first().copied();
+            meant.alike = likest.map(str::to_owned);
         }
         targets.push(meant);
     }
     Ok(targets)
-}
-
-/// The job whose name is most like the word, if one is.
-fn alike(word: &str, jobs: &[Job]) -> Option<String> {
-    let names = jobs.iter().map(|job| &job.name);
-    let likeness = names.map(|name| (strsim::jaro_winkler(word, name), name));
-    let likest = likeness.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (likest.0 > 0.8).then(|| likest.1.clone())
 }
 
 /// The one instance that is meant, where there must be one.

@@ -2,6 +2,8 @@
 //!
 //! Pure. Must not name what may be a secret in the wrong place.
 
+use strsim::levenshtein;
+
 /// Keys of go.d's redis collector that have no meaning here (collector/redis/config.go
 /// and confgroup/config.go of Netdata 2.10).
 const OF_GO_D: &[&str] = &["ping_samples", "functions", "function_only", "module"];
@@ -40,29 +42,11 @@ pub(super) fn unknown(key: &str, known: &[&str], deeper: &[&str]) -> String {
 /// The key within two slips of the pen.
 pub(super) fn closest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    let slips = |of: &&str| distance(&key, of);
+    let slips = |of: &&str| levenshtein(&key, of);
     let nearest = known.iter().copied().min_by_key(slips)?;
     // Two slips in a short word make another word.
     let most = if nearest.len() < 5 { 1 } else { 2 };
-    (distance(&key, nearest) <= most).then_some(nearest)
-}
-
-/// Letters to add, take away or exchange between two words.
-fn distance(a: &str, b: &str) -> usize {
-    // The first of each row, and those behind it.
-    let (mut head, mut row): (usize, Vec<usize>) = (0, (1..=b.len()).collect());
-    for x in a.bytes() {
-        let mut corner = head;
-        head += 1;
-        let mut left = head;
-        for (cell, y) in row.iter_mut().zip(b.bytes()) {
-            let exchanged = corner + usize::from(x != y);
-            corner = *cell;
-            left = exchanged.min(corner + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(head)
+    (levenshtein(&key, nearest) <= most).then_some(nearest)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use redis_frag::model::verdict::Verdict;
 use redis_frag::netdata::functions::{DIAGNOSIS, FUNCTIONS};
 use redis_frag::source::permissions::{FOLLOWING, LINES, RULES, WITHOUT_ACL};
 
-use super::{chart_of, project_file, rows, templates};
+use super::{chart_of, project_file, rows};
+use crate::support::health::templates;
 
 /// The lines of a table, from the one behind its head on.
 fn table(text: &str, head: &str) -> Vec<Vec<String>> {

@@ -6,6 +6,7 @@
 
 mod form;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use redis_frag::config::file;
@@ -20,6 +21,7 @@ use redis_frag::source::permissions::{FOLLOWING, LINES, RULES};
 use serde_json::{Value, json};
 
 use crate::support::generated::hold;
+use crate::support::health::templates;
 
 const PROSE: &str = include_str!("metadata.in.yaml");
 
@@ -151,28 +153,16 @@ fn examples() -> String {
 }
 
 fn alerts() -> String {
-    let health = include_str!("../../health.d/redis_frag.conf");
-    let mut text = String::new();
-    let (mut name, mut on) = ("", "");
-    for line in health
-        .lines()
-        .filter_map(|line| line.trim().split_once(": "))
-    {
-        match line {
-            ("template", value) => name = value,
-            ("on", value) => on = value.trim(),
-            ("info", value) => {
-                text += &entry(&[
-                    ("name", name.to_owned()),
-                    ("link", "health.d/redis_frag.conf".to_owned()),
-                    ("metric", on.to_owned()),
-                    ("info", quoted(value)),
-                ]);
-            }
-            _ => {}
-        }
-    }
-    text
+    let templates = templates(include_str!("../../health.d/redis_frag.conf"));
+    let alert = |template: &BTreeMap<String, String>| {
+        entry(&[
+            ("name", template["template"].clone()),
+            ("link", "health.d/redis_frag.conf".to_owned()),
+            ("metric", template["on"].clone()),
+            ("info", quoted(&template["info"])),
+        ])
+    };
+    templates.iter().map(alert).collect()
 }
 
 fn functions() -> String {

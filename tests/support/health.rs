@@ -1,7 +1,9 @@
-//! Alerts as shipped, with the spans cut short.
+//! Alerts as shipped: read as what they say, or with the spans cut short.
 //!
 //! A test or a demo cannot wait ten minutes for an average. Must not change what
 //! an alert compares, nor with what.
+
+use std::collections::BTreeMap;
 
 /// Longest span of a hurried alert.
 const SPAN: &str = "-10s";
@@ -37,4 +39,22 @@ fn is_span(word: &str) -> bool {
         .strip_prefix('-')
         .and_then(|word| word.strip_suffix('m'));
     number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// The templates of a health file: keys and values, in order.
+pub fn templates(text: &str) -> Vec<BTreeMap<String, String>> {
+    let mut found: Vec<BTreeMap<String, String>> = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = line.split_once(':').unwrap();
+        let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+        if key == "template" {
+            found.push(BTreeMap::new());
+        }
+        let before = found.last_mut().unwrap().insert(key, value);
+        assert_eq!(before, None, "a key twice: {line}");
+    }
+    found
 }

@@ -51,7 +51,7 @@ pub fn run(args: &cli::Explain, screen: &Screen, out: Out<'_>) -> Result<u8, Fai
 
 fn unknown(word: &str) -> String {
     let word = clean(word);
-    let alike = topics::alike(&word);
+    let alike = topics::suggested(&word);
     let next = match alike.as_slice() {
         [] => "redis-frag explain lists all of them".to_owned(),
         names => format!(

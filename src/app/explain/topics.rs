@@ -3,15 +3,12 @@
 //!
 //! Pure. Must not know how a topic is shown.
 
+use crate::cli::alike::alike;
 use crate::model::chart::Chart;
 use crate::model::charts::{CHARTS, CONTEXT_PREFIX};
 use crate::model::known_issues::{KNOWN_ISSUES, KnownIssue};
 
 use super::pages::{PAGES, Page, SAME_AS};
-
-/// How alike a word and a name must be for the one to be meant, as of Jaro and
-/// Winkler; clap suggests from 0.7 on.
-const ALIKE: f64 = 0.75;
 
 /// Something that can be explained.
 #[derive(Debug, Clone, Copy)]
@@ -71,32 +68,33 @@ pub fn meant(word: &str) -> Vec<Topic> {
         let charts = CHARTS.iter().filter(|known| known.id == chart);
         return charts.map(Topic::Chart).collect();
     }
-    let bare = |topic: &Topic| {
+    let is_meant = |topic: &Topic| {
         let name = topic.name();
-        let rest = name.strip_prefix(CONTEXT_PREFIX);
-        rest.is_some_and(|rest| rest.trim_start_matches(['_', '.']) == word)
+        name != bare(&name) && bare(&name) == word
     };
-    all().filter(bare).collect()
+    all().filter(is_meant).collect()
 }
 
 /// The names that are most like a word, the likest first.
 #[must_use]
-pub fn alike(word: &str) -> Vec<String> {
+pub fn suggested(word: &str) -> Vec<String> {
     let word = word.trim().to_ascii_lowercase();
-    let likeness = |name: &str| {
-        let bare = name
-            .strip_prefix(CONTEXT_PREFIX)
-            .map_or(name, |rest| rest.trim_start_matches(['_', '.']));
-        strsim::jaro_winkler(&word, name).max(strsim::jaro_winkler(&word, bare))
-    };
-    let mut found: Vec<(f64, String)> = all()
-        .map(|topic| topic.name())
-        .map(|name| (likeness(&name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .collect();
-    found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let names: Vec<String> = all().map(|topic| topic.name()).collect();
+    let both = names.iter().flat_map(|name| [name.as_str(), bare(name)]);
+    let mut found: Vec<String> = Vec::new();
+    for name in alike(&word, both).into_iter().flat_map(meant) {
+        if !found.contains(&name.name()) {
+            found.push(name.name());
+        }
+    }
     found.truncate(3);
-    found.into_iter().map(|(_, name)| name).collect()
+    found
+}
+
+/// A name without the prefix of alerts and contexts.
+fn bare(name: &str) -> &str {
+    let rest = name.strip_prefix(CONTEXT_PREFIX);
+    rest.map_or(name, |rest| rest.trim_start_matches(['_', '.']))
 }
 
 #[cfg(test)]
@@ -148,11 +146,11 @@ mod tests {
             ("headrom", "redis_frag_headroom"),
         ] {
             assert_eq!(
-                alike(word).first().map(String::as_str),
+                suggested(word).first().map(String::as_str),
                 Some(want),
                 "{word}"
             );
         }
-        assert_eq!(alike("xyzzy"), Vec::<String>::new());
+        assert_eq!(suggested("xyzzy"), Vec::<String>::new());
     }
 }

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use crate::app::diagnose::NONE_FOUND;
 use crate::app::report::page::{BOLD, DIM, Style};
-use crate::app::report::words::{cut, length, ratio};
+use crate::app::report::words::{cut, length, ratio, wrap};
 use crate::app::report::{Report, actions, spark, text};
 use crate::model::text::bytes;
 use crate::model::verdict::Severity;
@@ -29,10 +30,6 @@ const WIDEST_REPORT: usize = 120;
 /// Ratio up to which the line of its past is not stretched: that of an instance that is
 /// well lies low.
 const USUAL_RATIO: f64 = 3.0;
-
-/// What is shown where nobody named an instance and none is there.
-const NOBODY: &str =
-    "no instance found on this machine; name one: redis-frag diagnose HOST:PORT --watch";
 
 /// The screen to be filled.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +92,7 @@ impl Canvas {
 #[must_use]
 pub fn frame(rows: &[&Row], view: &mut View, canvas: Canvas, now: Now<'_>) -> Vec<String> {
     let chosen = view.chosen().map(str::to_owned);
-    let nobody = || vec![String::new(), NOBODY.to_owned()];
+    let nobody = || wrap(NONE_FOUND, canvas.columns);
     let row = |name: &str| rows.iter().find(|row| row.name == name);
     let middle = match view.page {
         Page::Table if rows.is_empty() => nobody(),
