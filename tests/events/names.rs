@@ -168,3 +168,39 @@ fn names_without_an_answer_do_not_hold_up_those_that_have_one() {
     let took = ended.expect("it ends").1;
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+/// Ways to one instance that was never reached: so many that their lookups, begun anew with
+/// each round, would soon have all threads.
+const WAYS: usize = 5;
+
+#[test]
+fn ways_whose_names_have_no_answer_do_not_pile_up() {
+    // Each lookup hangs for ten seconds, as where nothing else is set (resolv.conf(5)).
+    let Some(names) = Names::start("options timeout:5 attempts:2\n") else {
+        return;
+    };
+    let mut server = Server::start(Kind::Redis82);
+    names.set("good.test", Answer::Address([127, 0, 0, 1]));
+    let mut config = jobs(&[("good", &address("good.test", &server))]);
+    for n in 0..WAYS {
+        let name = format!("way{n}.test");
+        names.set(&name, Answer::Silence);
+        config += &format!("- name: ways\n  address: redis://{name}:6379\n");
+    }
+    let scene = Scene::with(&config, |builder| asking(&names, builder));
+    let run = &scene.run;
+    run.expect(SOON, "all charts", |c| all_charts(c, "good"));
+    // As many rounds as would have taken all threads twice over.
+    let from = run.with_checker(|c| blocks(c, "good", "status"));
+    run.expect(SOON * 3, "the ways were tried for long", |c| {
+        blocks(c, "good", "status") >= from + 20
+    });
+    let before = run.with_checker(|c| blocks(c, "good", "status"));
+    server.terminate();
+    run.expect(DOWN_WITHIN, "down", |c| is_down(c, "good"));
+    server.restart();
+    run.expect(UP_WITHIN, "back in spite of the ways", |c| {
+        !is_down(c, "good") && blocks(c, "good", "status") > before
+    });
+    assert_tells(run, "good", &server);
+}
